@@ -1,0 +1,1 @@
+"""One live call: the vendor on one side, the agent on the other. Owns no table."""

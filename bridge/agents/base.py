@@ -1,0 +1,145 @@
+"""The agent protocol: what the bridge needs of an AI voice, whoever makes it.
+
+`Agent.connect(brief)` opens one conversation as an async context manager. The session takes the customer's audio,
+and is iterated for `AgentEvent`s. Agents never see a vendor, a socket of the phone side, or a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+
+class Speaker(StrEnum):
+    """Who speaks in a transcript turn."""
+
+    CUSTOMER = "customer"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What the agent is told before it speaks.
+
+    `config` is the agent version's configuration; `parameters` the customer's rendered parameters; `prompts` maps a
+    prompt's name to a WAV file of ours, on top of the bundled ones.
+    """
+
+    call_id: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    prompts: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """PCM16 mono of one utterance (`item_id`), at the session's rate; may come faster than real time."""
+
+    item_id: str
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AudioDone:
+    """No more audio for this utterance. It may still be waiting to be played."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserSpeech:
+    """The agent's own ear says the customer began (or ceased) to speak; `at_ms` counts the customer's audio sent so far."""
+
+    is_speaking: bool
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """Words of one side. For the agent `item_id` ties them to its audio; for the customer start and end are in ms of its audio."""
+
+    speaker: Speaker
+    item_id: str
+    text: str
+    is_final: bool = True
+    start_ms: int | None = None
+    end_ms: int | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The agent wants something done. Known names: `record_answer` {key, question, value}, `set_disposition` {disposition}."""
+
+    tool_call_id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EndCall:
+    """The agent wants to hang up once what it said has been heard."""
+
+    reason: str = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """The agent wants the customer handed to an extension once what it said has been heard."""
+
+    extension: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The agent cannot go on."""
+
+    reason: str
+    retryable: bool
+
+
+AgentEvent: TypeAlias = Audio | AudioDone | UserSpeech | Transcript | ToolCall | EndCall | Transfer | Failed
+
+
+class AgentSession(Protocol):
+    """One conversation. Iterate it for events; iteration ends when the agent has nothing more to say, ever."""
+
+    input_rate_hz: int
+    output_rate_hz: int
+
+    async def send_audio(self, pcm: bytes) -> None:
+        """Customer's PCM16 mono at `input_rate_hz`. Never waits on a slow agent for longer than its own deadline."""
+
+    async def send_dtmf(self, digit: str) -> None:
+        """One key the customer pressed."""
+
+    async def interrupt(self, item_id: str, heard_ms: int) -> None:
+        """The customer spoke over this utterance and heard `heard_ms` of it; the rest will not be played."""
+
+    async def played(self, item_id: str) -> None:
+        """This utterance has been heard to its end (playout clock)."""
+
+    def __aiter__(self) -> AsyncIterator[AgentEvent]: ...
+
+
+class Agent(Protocol):
+    """A kind of agent, configured once, connected once per call."""
+
+    def connect(self, brief: Brief) -> AbstractAsyncContextManager[AgentSession]:
+        """Open a conversation.
+
+        Raises:
+            AgentUnavailable: it could not be opened within its deadline.
+        """
+
+
+class AgentUnavailable(Exception):
+    """The agent could not be reached, or refused. `retryable` says whether trying again can help."""
+
+    def __init__(self, detail: str, *, retryable: bool) -> None:
+        super().__init__(detail)
+        self.retryable = retryable

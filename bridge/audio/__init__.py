@@ -1,0 +1,1 @@
+"""Audio that knows neither vendors nor agents: resampling, WAV, voice activity, recording."""

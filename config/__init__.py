@@ -1,0 +1,1 @@
+"""Settings, URLs, ASGI, Celery and logging: the only place that knows everything."""

@@ -1,0 +1,30 @@
+"""The exception tree of the phone side. `Local…` is our fault, `Remote…` theirs; `retryable` says if trying again can help."""
+
+
+class TelephonyError(Exception):
+    """Base of every error raised by this package."""
+
+    retryable = False
+
+
+class LocalProtocolError(TelephonyError):
+    """We asked a codec for something the vendor's protocol cannot say."""
+
+
+class RemoteProtocolError(TelephonyError):
+    """The vendor sent a message that breaks its own format.
+
+    `code` is short and stable, fit for counting; the text says what was wrong, without the payload.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+
+
+class PhoneNumberError(TelephonyError):
+    """A text is not a phone number that may be dialed; `code` names the reason."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
