@@ -1,6 +1,6 @@
 """Render every recorded word of Trunkline again: the scripted agent's prompts and the simulated callees' speech.
 
-Needs `flite` and `espeak-ng` on the PATH. The results are kept in the repository, so running the platform needs neither.
+Needs `flite` and `espeak-ng` on the PATH. The results are kept in the repository: running the platform needs neither.
 
     python scripts/render_speech.py            # both sets
     python scripts/render_speech.py prompts    # only bridge/agents/prompts
@@ -37,6 +37,9 @@ CALLEE_PEAK_DBFS = -6.0
 LEAD_IN_MS = 40
 TAIL_MS = 80
 SILENCE_DBFS = -46.0
+MUFFLED = frozenset({"mumble"})
+MUFFLED_CUTOFF_HZ = 600
+MUFFLED_PEAK_DBFS = -16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,12 @@ CUSTOMER_SURVEY: dict[str, str] = {
 CALLEE_VOICES: tuple[Voice, ...] = (
     Voice("anna", "flite", "slt"),
     Voice("bruno", "flite", "rms"),
-    Voice("colin", "flite", "awb"),
+    Voice("colin", "espeak-ng", "en-us+Alex", words_per_min=140),
     Voice("dave", "flite", "kal16"),
-    Voice("emma", "espeak-ng", "en-us+f3", words_per_min=140),
-    Voice("frank", "espeak-ng", "en-us+m3", words_per_min=140),
-    Voice("grace", "espeak-ng", "en-gb+f2", words_per_min=140),
-    Voice("henry", "espeak-ng", "en-gb+m7", words_per_min=140),
+    Voice("emma", "espeak-ng", "en-us+f2", words_per_min=140),
+    Voice("frank", "espeak-ng", "en-us+m3", words_per_min=130),
+    Voice("grace", "espeak-ng", "en-gb+f2", words_per_min=150),
+    Voice("henry", "espeak-ng", "en-us", words_per_min=140),
 )
 
 CALLEE_PHRASES: dict[str, str] = {
@@ -106,10 +109,11 @@ CALLEE_PHRASES: dict[str, str] = {
 SINGLE_RECORDINGS: dict[str, tuple[Voice, str]] = {
     "voicemail_greeting": (
         CALLEE_VOICES[1],
-        "Hello. You have reached the voice mail of the person you called. I am not able to come to the phone right now. "
-        "Please leave your name, your number and a short message after the tone, and I will call you as soon as I can.",
+        "Hello. You have reached the voice mail of the person you called. I am not able to come to the phone now. "
+        "Please leave your name, your number and a short message after the tone, and I will call you back.",
     ),
-    "extension_hello": (CALLEE_VOICES[2], "Service desk, hello."),
+    "mumble": (CALLEE_VOICES[3], "Mm. Hmm, uh."),
+    "extension_hello": (Voice("desk", "flite", "awb"), "Service desk, hello."),
     "person_hello": (CALLEE_VOICES[0], "Hello, you are speaking with the service desk. How can I help you?"),
 }
 
@@ -150,7 +154,11 @@ def render_callees() -> None:
 
 
 def _render_callee(path: str, voice: Voice, phrase: str, text: str) -> dict[str, object]:
-    samples = finished(*synthesise(voice, text), PHONE_RATE_HZ, CALLEE_PEAK_DBFS)
+    samples, rate_hz = synthesise(voice, text)
+    if phrase in MUFFLED:
+        samples = finished(muffled(samples, rate_hz), rate_hz, PHONE_RATE_HZ, MUFFLED_PEAK_DBFS)
+    else:
+        samples = finished(samples, rate_hz, PHONE_RATE_HZ, CALLEE_PEAK_DBFS)
     target = CALLEES_DIR / f"{path}.wav"
     target.parent.mkdir(parents=True, exist_ok=True)
     duration_ms = write_wav(target, samples, PHONE_RATE_HZ)
@@ -194,7 +202,7 @@ def read_wav(data: bytes) -> tuple[Samples, int]:
     with wave.open(io.BytesIO(data)) as reader:
         pcm = reader.readframes(reader.getnframes())
         rate_hz = reader.getframerate()
-    return np.frombuffer(pcm, "<i2").astype(np.float32) / 32768, rate_hz
+    return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768), rate_hz
 
 
 def finished(samples: Samples, rate_hz: int, wanted_rate_hz: int, peak_dbfs: float) -> Samples:
@@ -206,6 +214,13 @@ def finished(samples: Samples, rate_hz: int, wanted_rate_hz: int, peak_dbfs: flo
     first = max(0, int(loud[0]) - LEAD_IN_MS * wanted_rate_hz // 1000)
     last = min(len(samples), int(loud[-1]) + TAIL_MS * wanted_rate_hz // 1000)
     return (samples[first:last] * (10 ** (peak_dbfs / 20) / peak)).astype(np.float32)
+
+
+def muffled(samples: Samples, rate_hz: int) -> Samples:
+    """The samples with nothing above a low cut-off, as through a hand: no word of it can be made out."""
+    spectrum = np.fft.rfft(samples)
+    spectrum[np.fft.rfftfreq(len(samples), 1 / rate_hz) > MUFFLED_CUTOFF_HZ] = 0
+    return np.fft.irfft(spectrum, len(samples)).astype(np.float32)
 
 
 def write_wav(path: Path, samples: Samples, rate_hz: int) -> int:
