@@ -1,4 +1,4 @@
-"""The exception tree of the phone side. `Local…` is our fault, `Remote…` theirs; `retryable` says if trying again can help."""
+"""The exception tree of the phone side: `Local…` is our fault, `Remote…` theirs; `retryable` says if it can pass."""
 
 
 class TelephonyError(Exception):

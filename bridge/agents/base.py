@@ -52,7 +52,7 @@ class AudioDone:
 
 @dataclass(frozen=True, slots=True)
 class UserSpeech:
-    """The agent's own ear says the customer began (or ceased) to speak; `at_ms` counts the customer's audio sent so far."""
+    """The agent's own ear says the customer began (or ceased) to speak; `at_ms` counts customer audio sent so far."""
 
     is_speaking: bool
     at_ms: int
@@ -60,7 +60,7 @@ class UserSpeech:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """Words of one side. For the agent `item_id` ties them to its audio; for the customer start and end are in ms of its audio."""
+    """Words of one side: the agent's are tied to its audio by `item_id`, the customer's by ms of its audio."""
 
     speaker: Speaker
     item_id: str
@@ -73,7 +73,10 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The agent wants something done. Known names: `record_answer` {key, question, value}, `set_disposition` {disposition}."""
+    """The agent wants something done.
+
+    Known names: `record_answer` {key, question, value}, `set_disposition` {disposition}.
+    """
 
     tool_call_id: str
     name: str

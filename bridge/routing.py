@@ -1,0 +1,7 @@
+"""Sockets of the switches."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+websocket_urlpatterns: list[URLPattern] = []

@@ -1,0 +1,54 @@
+"""The exceptions of this room. `code` is stable and stands in API answers; the text says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class CampaignsError(Exception):
+    """Base of the errors callers may show to a person."""
+
+    code = "error"
+    retryable = False
+
+    def __init__(self, detail: str, *, errors: Mapping[str, list[str]] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = dict(errors or {})
+
+
+class IllegalTransition(CampaignsError):
+    """The state table has no such step. Nothing was changed."""
+
+    code = "bad_transition"
+
+
+class CampaignNotReady(CampaignsError):
+    """A campaign cannot be launched as it is; `errors` names every field and reason."""
+
+    code = "campaign_not_ready"
+
+
+class ImportRefused(CampaignsError):
+    """A file as a whole cannot be read as a customer list."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class CallRefused(CampaignsError):
+    """A socket may not become a call. `status` is the HTTP status of the refusal."""
+
+    def __init__(self, status: int, code: str, detail: str = "") -> None:
+        super().__init__(detail or code)
+        self.status = status
+        self.code = code
+
+
+class BadCallToken(CampaignsError):
+    """A call token is malformed, forged or expired; `code` says which."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code

@@ -1,0 +1,39 @@
+"""Every table of the platform."""
+
+from campaigns.models.access import ApiToken, IdempotencyRecord
+from campaigns.models.agents import Agent, AgentPrompt
+from campaigns.models.attempts import AttemptLog, BridgeNode, CallAttempt
+from campaigns.models.calls import Call, CallAnalysis, CallStep, TranscriptTurn
+from campaigns.models.campaigns import Campaign, CampaignEvent, Contact
+from campaigns.models.customers import Customer, CustomerList, ImportJob, ImportReject, ListEntry
+from campaigns.models.suppression import SuppressedNumber
+from campaigns.models.trunks import Trunk
+from campaigns.models.webhooks import OutboxEvent, WebhookDelivery, WebhookDeliveryAttempt, WebhookEndpoint
+
+__all__ = [
+    "Agent",
+    "AgentPrompt",
+    "ApiToken",
+    "AttemptLog",
+    "BridgeNode",
+    "Call",
+    "CallAnalysis",
+    "CallAttempt",
+    "CallStep",
+    "Campaign",
+    "CampaignEvent",
+    "Contact",
+    "Customer",
+    "CustomerList",
+    "IdempotencyRecord",
+    "ImportJob",
+    "ImportReject",
+    "ListEntry",
+    "OutboxEvent",
+    "SuppressedNumber",
+    "TranscriptTurn",
+    "Trunk",
+    "WebhookDelivery",
+    "WebhookDeliveryAttempt",
+    "WebhookEndpoint",
+]

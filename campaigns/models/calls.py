@@ -1,0 +1,121 @@
+"""Calls: answered conversations on the bridge, what was said, and what is made of them afterwards."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from campaigns.enums import CallProtocol, EndedBy, ResultStep, SpeakerKind, StepState
+from campaigns.models.agents import Agent
+from campaigns.models.attempts import CallAttempt
+
+
+class Call(models.Model):
+    """One answered conversation. `attempt` is empty for calls that came to us."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    protocol = models.CharField(max_length=16, choices=CallProtocol)
+    vendor_call_id = models.CharField(max_length=128)
+    attempt = models.OneToOneField(CallAttempt, null=True, on_delete=models.PROTECT, related_name="call")
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="calls")
+    agent_version = models.PositiveIntegerField()
+    parameters = models.JSONField(default=dict, help_text="The customer's parameters as the agent was told them")
+    started_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField(help_text="The bridge's heartbeat; silence for CALL_LOST_S ends the call")
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.CharField(max_length=20, choices=EndedBy, blank=True)
+    disposition = models.CharField(max_length=40, blank=True)
+    answers = models.JSONField(default=list, help_text="[{key, question, value, at_ms}]")
+    transferred_to = models.CharField(max_length=32, blank=True)
+    metrics = models.JSONField(default=dict, help_text="The bridge's counters")
+    recording_path = models.CharField(max_length=200, blank=True, help_text="The bridge's own, under DATA_DIR")
+    switch_recording_path = models.CharField(
+        max_length=200, blank=True, help_text="Fetched from the trunk, under DATA_DIR"
+    )
+    is_processed = models.BooleanField(default=False, help_text="All steps after the call are done or given up")
+
+    class Meta:
+        ordering = ["-started_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True, ended_by="") | Q(ended_at__isnull=False) & ~Q(ended_by=""),
+                name="ended_by_exactly_when_ended",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["last_seen_at"], condition=Q(ended_at__isnull=True), name="call_live"),
+            models.Index(
+                fields=["ended_at"], condition=Q(is_processed=False, ended_at__isnull=False), name="call_unprocessed"
+            ),
+            models.Index(fields=["-started_at"], name="call_by_start"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class TranscriptTurn(models.Model):
+    """One entry of the transcript. `heard_text` is what the customer heard of an agent's turn, where less than `text`."""
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="turns")
+    seq = models.PositiveIntegerField()
+    speaker = models.CharField(max_length=10, choices=SpeakerKind)
+    item_id = models.CharField(max_length=64, blank=True)
+    text = models.TextField()
+    heard_text = models.TextField(blank=True)
+    start_ms = models.PositiveIntegerField(help_text="From the start of the call")
+    end_ms = models.PositiveIntegerField()
+    is_interrupted = models.BooleanField(default=False)
+    confidence = models.FloatField(null=True)
+
+    class Meta:
+        ordering = ["start_ms", "seq"]
+        constraints = [models.UniqueConstraint(fields=["call", "seq"], name="one_turn_per_seq")]
+
+    def __str__(self) -> str:
+        return f"{self.speaker}: {self.text[:40]}"
+
+
+class CallStep(models.Model):
+    """One piece of work after a call: what remains to be done stands here, not in the broker."""
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="steps")
+    step = models.CharField(max_length=20, choices=ResultStep)
+    state = models.CharField(max_length=10, choices=StepState, default=StepState.PENDING)
+    tries = models.PositiveSmallIntegerField(default=0)
+    run_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+    result = models.JSONField(default=dict, blank=True)
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["call", "step"], name="one_row_per_step")]
+        indexes = [
+            models.Index(
+                fields=["run_at"], condition=Q(state__in=[StepState.PENDING, StepState.FAILED]), name="step_due"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.step} of {self.call_id} ({self.state})"
+
+
+class CallAnalysis(models.Model):
+    """What a call amounts to, computed from its turns; recomputing gives the same row."""
+
+    call = models.OneToOneField(Call, on_delete=models.CASCADE, related_name="analysis")
+    metrics = models.JSONField(default=dict)
+    extracted = models.JSONField(default=dict, help_text="Answers by key")
+    question_answers = models.JSONField(default=list)
+    summary = models.TextField(blank=True)
+    disposition = models.CharField(max_length=40, blank=True)
+    computed_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "call analyses"
+
+    def __str__(self) -> str:
+        return f"analysis of {self.call_id}"

@@ -1,0 +1,113 @@
+"""Campaigns, their contacts, and the campaign's append-only log."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+from campaigns.enums import App, CampaignState, ContactState, Outcome, StreamChannel
+from campaigns.models.agents import Agent
+from campaigns.models.customers import Customer, CustomerList
+from campaigns.models.trunks import Trunk
+from campaigns.policies.cadence import default_cadence
+from campaigns.policies.calling_window import default_calling_window
+
+
+class Campaign(models.Model):
+    """A goal, an agent, rules and lists, run over a period."""
+
+    name = models.CharField(max_length=200, unique=True)
+    state = models.CharField(max_length=16, choices=CampaignState, default=CampaignState.DRAFT)
+    customer_lists = models.ManyToManyField(CustomerList, related_name="campaigns")
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="campaigns")
+    trunk = models.ForeignKey(Trunk, on_delete=models.PROTECT, related_name="campaigns")
+    app = models.CharField(max_length=8, choices=App, default=App.BOT)
+    extension = models.CharField(max_length=6, blank=True, help_text="With dial: the extension rung first")
+    channel = models.CharField(
+        max_length=8, choices=StreamChannel, blank=True, help_text="Empty: mono_a for bot, stereo for dial"
+    )
+    is_silence = models.BooleanField(default=True, help_text="Play nothing at answer; the agent speaks first")
+    audio_file = models.CharField(max_length=200, blank=True, help_text="Under DATA_DIR/prompts, named by us")
+    parameter_template = models.JSONField(default=dict, blank=True)
+    max_concurrent_calls = models.PositiveIntegerField(default=5, validators=[MinValueValidator(1)])
+    calls_per_second = models.FloatField(default=1.0, validators=[MinValueValidator(0.01)])
+    ring_timeout_s = models.FloatField(null=True, blank=True, help_text="Empty: RING_TIMEOUT_S")
+    max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1)])
+    priority = models.SmallIntegerField(default=0)
+    cadence = models.JSONField(default=default_cadence, blank=True)
+    calling_window = models.JSONField(default=default_calling_window, blank=True)
+    bucket_tokens = models.FloatField(default=0)
+    bucket_at = models.DateTimeField(null=True, blank=True)
+    starts_at = models.DateTimeField(null=True, blank=True)
+    launched_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Contact(models.Model):
+    """One customer in one campaign: the number and attributes as they were at launch, and the progress."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="contacts")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="contacts")
+    phone_number = models.CharField(max_length=16)
+    name = models.CharField(max_length=200, blank=True)
+    timezone = models.CharField(max_length=64, blank=True)
+    attributes = models.JSONField(default=dict, blank=True)
+    state = models.CharField(max_length=16, choices=ContactState, default=ContactState.PENDING)
+    state_reason = models.CharField(max_length=60, blank=True, help_text="Why it is blocked, exhausted or waiting")
+    next_attempt_at = models.DateTimeField(null=True)
+    priority = models.SmallIntegerField(default=0)
+    attempts_made = models.PositiveSmallIntegerField(default=0, help_text="Attempts that count")
+    releases = models.PositiveSmallIntegerField(default=0, help_text="Releases in a row; sets the back-off")
+    last_outcome = models.CharField(max_length=16, choices=Outcome, blank=True)
+    disposition = models.CharField(max_length=40, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "customer"], name="one_contact_per_campaign_and_customer"),
+            models.CheckConstraint(
+                condition=~Q(state=ContactState.PENDING) | Q(next_attempt_at__isnull=False),
+                name="a_waiting_contact_has_a_time",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["campaign", "-priority", "next_attempt_at", "id"],
+                condition=Q(state=ContactState.PENDING),
+                name="contact_due",
+            ),
+            models.Index(fields=["campaign", "state"], name="contact_by_state"),
+            models.Index(fields=["phone_number"], name="contact_by_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.phone_number} in {self.campaign_id}"
+
+
+class CampaignEvent(models.Model):
+    """One line of a campaign's append-only log."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=40)
+    message = models.CharField(max_length=300)
+    details = models.JSONField(default=dict, blank=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.message

@@ -1,0 +1,1 @@
+"""Reads. A query lives with the type it returns."""

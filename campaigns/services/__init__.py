@@ -1,0 +1,1 @@
+"""Writes, one function per write. Services never enqueue."""

@@ -1,0 +1,17 @@
+"""Writing facts to the outbox, inside the transaction that makes them true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from campaigns.enums import WebhookEvent
+from campaigns.models import OutboxEvent
+
+
+def record_event(*, type: WebhookEvent, subject: str, body: Mapping[str, Any], occurred_at: datetime) -> None:
+    """Put one event into the outbox; the same fact twice is one row. `body` becomes the payload's `data`."""
+    OutboxEvent.objects.get_or_create(
+        type=type, subject=subject, occurred_at=occurred_at, defaults={"body": dict(body)}
+    )

@@ -1,0 +1,1 @@
+"""Celery tasks: thin. Read the clock, call one service, enqueue what it returns."""

@@ -1,0 +1,10 @@
+"""Routes of the admin, the API and the pages."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("api/", include("campaigns.api.urls")),
+    path("", include("campaigns.web.urls")),
+]

@@ -1,0 +1,74 @@
+"""Celery: queues, routes and the beat table. The database decides; a message is only a hint."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+from kombu import Queue
+from kombu.transport.redis import QoS
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+# kombu 5.7 kills the worker when Redis goes away while a message with a delay is unacknowledged. Messages prefetched
+# at a warm stop then wait for the visibility timeout, which costs nothing: the next tick derives the work anew.
+QoS.restore_at_shutdown = False
+
+app = Celery("trunkline")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_default_queue="results",
+    task_queues=[Queue("dial"), Queue("results"), Queue("bulk")],
+    task_routes={
+        "campaigns.tasks.dialing.place_call": {"queue": "dial"},
+        "campaigns.tasks.dialing.*": {"queue": "dial"},
+        "campaigns.tasks.imports.*": {"queue": "bulk"},
+        "campaigns.tasks.launching.*": {"queue": "bulk"},
+        "campaigns.tasks.*": {"queue": "results"},
+    },
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    result_backend=None,
+    task_acks_late=False,
+    worker_prefetch_multiplier=1,
+    worker_max_tasks_per_child=1000,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    worker_soft_shutdown_timeout=10,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    task_soft_time_limit=60,
+    task_time_limit=90,
+    enable_utc=True,
+    timezone="UTC",
+    visibility_timeout=3600,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={
+        "visibility_timeout": 3600,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 15,
+    },
+    # A dead broker must cost a request or a live call at most a second; the sweepers find what was not published.
+    task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2},
+)
+
+
+def _every(task: str, seconds: float) -> dict[str, Any]:
+    # A message that waited longer than two periods is worth nothing: the next one does the same.
+    return {"task": f"campaigns.tasks.{task}", "schedule": seconds, "options": {"expires": max(2 * seconds, 5)}}
+
+
+app.conf.beat_schedule = {
+    "tick": _every("dialing.tick", 1),
+    "reap": _every("dialing.reap", 5),
+    "start scheduled campaigns": _every("dialing.start_scheduled", 5),
+    "sweep calls": _every("results.sweep_calls", 10),
+    "sweep steps": _every("results.sweep_steps", 10),
+    "relay webhooks": _every("webhooks.relay", 2),
+    "resume imports": _every("imports.resume_imports", 15),
+}
+app.autodiscover_tasks(["campaigns"])

@@ -1,0 +1,62 @@
+"""System checks of the settings as a whole. Each has an id and a hint that says what to do; none prints a value."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+SECRET_KEY_MIN_CHARS = 32
+KNOWN_PUBLIC_SECRETS = ("change-me", "django-insecure", "secret")
+
+
+@register
+def check_secret_key(**_: Any) -> list[CheckMessage]:
+    key = settings.SECRET_KEY
+    if len(key) >= SECRET_KEY_MIN_CHARS and not key.startswith(KNOWN_PUBLIC_SECRETS):
+        return []
+    return [
+        Error(
+            "SECRET_KEY is missing, too short or a default.",
+            hint=f"Set SECRET_KEY to at least {SECRET_KEY_MIN_CHARS} random characters; `make run` writes one to .env.",
+            id="config.E001",
+        )
+    ]
+
+
+@register
+def check_public_ws_url(**_: Any) -> list[CheckMessage]:
+    parts = urlsplit(settings.PUBLIC_WS_URL)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        return [
+            Error(
+                "PUBLIC_WS_URL is not a plain ws:// or wss:// base.",
+                hint="Set it to the address PSR reaches the bridge by, for example wss://voice.example.com.",
+                id="config.E002",
+            )
+        ]
+    is_local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if parts.scheme == "ws" and not is_local:
+        return [
+            Warning(
+                "PUBLIC_WS_URL is ws:// on a public host: customers' voices would travel in the clear.",
+                hint="Put a TLS proxy in front and use wss://.",
+                id="config.W001",
+            )
+        ]
+    return []
+
+
+@register
+def check_hosts(**_: Any) -> list[CheckMessage]:
+    if not settings.DEBUG and "*" in settings.ALLOWED_HOSTS:
+        return [
+            Error(
+                "ALLOWED_HOSTS is `*` with DEBUG off.",
+                hint="List the host names the pages are served under.",
+                id="config.E003",
+            )
+        ]
+    return []

@@ -1,0 +1,78 @@
+"""Logging: one structured line an event, with call and attempt ids, and no secret in any of them."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import re
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+# A call token stands in a URL path or a query value; whoever reads a log must not be able to use it.
+_TOKEN_IN_PATH = re.compile(r"(/psr/)[^\s?\"'/]+")
+_TOKEN_IN_QUERY = re.compile(r"([?&](?:token|trunkline_token|key)=)[^\s&\"']+")
+_AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}")
+
+
+def redact(text: str) -> str:
+    """The text with call tokens, keys and Authorization values replaced."""
+    text = _TOKEN_IN_PATH.sub(r"\1[redacted]", text)
+    text = _TOKEN_IN_QUERY.sub(r"\1[redacted]", text)
+    return _AUTHORIZATION.sub(r"\1 [redacted]", text)
+
+
+def _redact_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = redact(value)
+    return event
+
+
+def configure(options: dict[str, Any]) -> None:
+    """Configure stdlib logging and structlog alike; `options` is settings.LOGGING {level, format: json|console}."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _redact_event,
+    ]
+    is_json = options.get("format") == "json"
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if is_json else structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
+    )
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "structured": {
+                    "()": structlog.stdlib.ProcessorFormatter,
+                    "processors": [
+                        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                        _redact_event,
+                        renderer,
+                    ],
+                    "foreign_pre_chain": [*shared, structlog.stdlib.ExtraAdder()],
+                }
+            },
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+            "root": {"handlers": ["stderr"], "level": options.get("level", "INFO")},
+            "loggers": {
+                # httpx logs whole URLs at INFO; ours carry tokens and phone numbers.
+                "httpx": {"level": "WARNING"},
+                "httpcore": {"level": "WARNING"},
+                "celery.app.trace": {"level": "WARNING"},
+                "celery.worker.strategy": {"level": "WARNING"},
+            },
+        }
+    )
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,5 @@
+"""Every HTTP route."""
+
+from django.urls import include, path
+
+urlpatterns = [path("", include("campaigns.urls"))]
