@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
@@ -28,7 +29,7 @@ class HeldExecutor(Executor):
     """Remembers what was submitted and runs it when told."""
 
     def __init__(self) -> None:
-        self.held: list[tuple[Future, object]] = []
+        self.held: list[tuple[Future, Callable]] = []
 
     def submit(self, fn, /, *args, **kwargs):
         future: Future = Future()
@@ -120,13 +121,14 @@ def test_recorder_left_by_a_crash_can_be_repaired(tmp_path):
     recorder.customer(0, pcm(7, 4_000))
     recorder.tick(4_000)
     executor.run()
-    part = tmp_path / ("torn.wav" + PART_SUFFIX)
-    with part.open("ab") as file:
-        file.write(b"\x01\x02\x03")
-    assert repair(part).duration_ms == 2_000
-    with wave.open(str(path)) as file:
+    found = tmp_path / ("found.wav" + PART_SUFFIX)
+    found.write_bytes((tmp_path / ("torn.wav" + PART_SUFFIX)).read_bytes() + b"\x01\x02\x03")
+    assert repair(found).duration_ms == 2_000
+    with wave.open(str(tmp_path / "found.wav")) as file:
         assert lanes(file.readframes(file.getnframes())) == ([7] * 2_000, [0] * 2_000)
-    assert not part.exists()
+    assert not found.exists()
+    recorder.close()
+    executor.run()
 
 
 def test_recorder_replaces_what_a_slow_disk_cannot_take_by_silence(tmp_path, monkeypatch):

@@ -115,7 +115,10 @@ def test_soxr_streams_give_everything_after_a_flush(method, from_hz, to_hz):
     converted = convert(resampler, tone(1_000, from_hz), from_hz // 50) + resampler.flush()
     assert len(converted) == to_hz * 4
     assert level_db(converted, 1_000, to_hz) == pytest.approx(0, abs=0.1)
-    assert convert(resampler, tone(1_000, from_hz), from_hz // 50) + resampler.flush() == converted
+    again = convert(resampler, tone(1_000, from_hz), from_hz // 50) + resampler.flush()
+    difference = np.frombuffer(again, "<i2").astype(int) - np.frombuffer(converted, "<i2")
+    # soxr dithers its 16-bit output, from one run to the next.
+    assert np.abs(difference).max() <= 2
 
 
 @pytest.mark.parametrize("rate_hz", SUPPORTED_RATES_HZ)

@@ -18,10 +18,11 @@ def vowel(duration_ms: int) -> bytes:
         + 0.6 * np.exp(-(((140 * k - 1_400) / 400) ** 2)) * np.sin(2 * np.pi * 140 * k * t)
         for k in range(1, 24)
     ]
-    return (3_000 * np.sum(harmonics, axis=0)).astype("<i2").tobytes()
+    samples: np.ndarray = 3_000 * np.sum(harmonics, axis=0)
+    return samples.astype("<i2").tobytes()
 
 
-def noise(duration_ms: int, level: int = 40) -> bytes:
+def noise(duration_ms: int, level: int = 10) -> bytes:
     samples = np.random.default_rng(7).normal(0, level, RATE_HZ * duration_ms // 1000)
     return samples.astype("<i2").tobytes()
 
