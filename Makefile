@@ -4,16 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # --- what a user runs ------------------------------------------------------------------------------------------
-run: venv ## the whole platform with the PSR simulator and a sample campaign
+run: venv .env ## the whole platform with the PSR simulator and a sample campaign
 	@$(BIN)/python manage.py serve --demo $(ARGS)
 
-serve: venv ## the platform alone
+serve: venv .env ## the platform alone
 	@$(BIN)/python manage.py serve $(ARGS)
 
 # --- what a developer runs -------------------------------------------------------------------------------------
 test: venv-dev ## everything needed, then all tests
 	@$(BIN)/python -m tests.run $(ARGS)
 
+check: export SECRET_KEY = only-for-checks-0123456789abcdef0123456789abcdef
 check: venv-dev ## lint, types, contracts, migrations, docs freshness
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -29,6 +30,9 @@ bench: venv-dev ## the benchmarks; results are printed with machine and date
 lock: venv-dev ## re-lock the dependencies
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q pyproject.toml --extra embedded -o requirements/run.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q pyproject.toml --extra embedded --group dev -c requirements/run.txt -o requirements/dev.txt
+
+.env: | venv
+	@$(BIN)/python -m config.dotenv
 
 # --- virtual environment: made once, again when the lock changes ------------------------------------------------
 venv: $(VENV)/.run-ready

@@ -172,6 +172,9 @@ SPECTACULAR_SETTINGS = {
 }
 UNFOLD: dict[str, Any] = {"SITE_TITLE": "Trunkline", "SITE_HEADER": "Trunkline", "SHOW_HISTORY": True}
 
+# At first start, with no user yet, this makes the user `admin`.
+ADMIN_PASSWORD = read_secret(env, "ADMIN_PASSWORD", default="")
+
 # PSR: at first start these make the default trunk.
 PSR_BASE_URL = env.str("PSR_BASE_URL", "")
 PSR_TOKEN = read_secret(env, "PSR_TOKEN", default="")

@@ -57,7 +57,7 @@ class Call(models.Model):
 
 
 class TranscriptTurn(models.Model):
-    """One entry of the transcript. `heard_text` is what the customer heard of an agent's turn, where less than `text`."""
+    """One entry of the transcript. `heard_text` is what the customer heard of an agent's turn, if less than `text`."""
 
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="turns")
     seq = models.PositiveIntegerField()

@@ -1,0 +1,66 @@
+"""`make test`: the whole suite on the embedded default, then what touches the database once more on PostgreSQL.
+
+Options go to pytest. `--only sqlite` or `--only postgres` runs one half.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.servers import start_postgres
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Pure rooms behave the same on any database: once is enough for them.
+ON_POSTGRES = ("tests/campaigns", "tests/crash", "tests/e2e", "tests/bridge/test_calls.py")
+
+
+def main(arguments: list[str]) -> int:
+    only = ""
+    if "--only" in arguments:
+        at = arguments.index("--only")
+        only = arguments[at + 1]
+        del arguments[at : at + 2]
+    ensure_chromium()
+    codes = []
+    started_s = time.monotonic()
+    if only in ("", "sqlite"):
+        codes.append(run_pytest("SQLite and the embedded broker", {}, arguments or ["tests"]))
+    if only in ("", "postgres"):
+        with start_postgres() as url:
+            paths = arguments or [path for path in ON_POSTGRES if Path(path).exists()]
+            codes.append(run_pytest("PostgreSQL", {"DATABASE_URL": url}, paths))
+    print(f"\ntests took {time.monotonic() - started_s:.0f} s", flush=True)
+    return max(codes)
+
+
+def run_pytest(title: str, environment: dict[str, str], arguments: list[str]) -> int:
+    print(f"\n=== {title} ===", flush=True)
+    clean = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", *arguments]
+    return subprocess.run(command, env={**clean, **environment}, check=False).returncode
+
+
+def ensure_chromium() -> None:
+    """Install Chromium from Debian where this may be done; else say what will be skipped."""
+    if any(shutil.which(name) for name in CHROMIUM_NAMES):
+        return
+    if os.getuid() == 0 and shutil.which("apt-get"):
+        print("installing Chromium for the browser tests", flush=True)
+        subprocess.run(["apt-get", "update", "-qq"], check=False)
+        installed = subprocess.run(
+            ["apt-get", "install", "-y", "-qq", "chromium"], check=False, stdout=subprocess.DEVNULL
+        )
+        if installed.returncode == 0:
+            return
+    if os.environ.get("CI"):
+        sys.exit("Chromium is needed here and could not be installed: nothing may be skipped in CI.")
+    print("No Chromium on this machine and no right to install one: the browser tests are skipped.", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
