@@ -52,3 +52,17 @@ class BadCallToken(CampaignsError):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
+
+
+class RecordInUse(CampaignsError):
+    """A row cannot be deleted, or changed that way, because others depend on it."""
+
+    code = "in_use"
+
+
+class IdempotencyConflict(CampaignsError):
+    """An `Idempotency-Key` cannot be used for this request; `code` says why."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
