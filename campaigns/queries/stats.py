@@ -1,0 +1,146 @@
+"""Numbers of the field over attempts and calls: answer rate, ASR, ACD, outcomes, and what happened in which hour.
+
+An attempt is counted once it may have reached the switch (`is_counted`); it is answered once its call was connected.
+* ASR: answered attempts / counted attempts.
+* Answer rate: contacts answered at least once / contacts dialed at least once.
+* ACD: mean duration of the calls that have ended, in seconds.
+Rates are fractions from 0 to 1, and None while there is nothing to divide by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models.functions import TruncHour
+from django.utils import timezone
+
+from campaigns.enums import ContactState, Outcome
+from campaigns.models import Call, CallAttempt, Contact
+
+HOURS_SHOWN = 24
+COUNTED = Q(is_counted=True)
+ANSWERED = COUNTED & Q(answered_at__isnull=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HourCount:
+    """Attempts made in one clock hour, and how many of them were answered."""
+
+    hour_at: datetime
+    attempts: int
+    answered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What became of a set of attempts. `outcomes` names every outcome, also those with 0."""
+
+    attempts: int
+    answered: int
+    contacts_dialed: int
+    contacts_answered: int
+    outcomes: Mapping[str, int]
+
+    @property
+    def asr(self) -> float | None:
+        return ratio(self.answered, self.attempts)
+
+    @property
+    def answer_rate(self) -> float | None:
+        return ratio(self.contacts_answered, self.contacts_dialed)
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignStats:
+    """One campaign in numbers. `contacts` and `outcomes` name every state and outcome, also those with 0."""
+
+    contacts: Mapping[str, int]
+    contacts_total: int
+    attempts: int
+    answered: int
+    outcomes: Mapping[str, int]
+    answer_rate: float | None
+    asr: float | None
+    acd_s: float | None
+    live_calls: int
+    by_hour: tuple[HourCount, ...]
+
+
+def ratio(part: int, whole: int) -> float | None:
+    """`part / whole`, or None when there is no whole."""
+    return part / whole if whole else None
+
+
+def campaign_stats(campaign_id: int, now: datetime) -> CampaignStats:
+    """The numbers of one campaign; `by_hour` covers the 24 clock hours that end with the current one."""
+    attempts = CallAttempt.objects.filter(campaign_id=campaign_id)
+    calls = Call.objects.filter(attempt__campaign_id=campaign_id)
+    traffic = traffic_of(attempts)
+    contacts = contacts_by_state(Contact.objects.filter(campaign_id=campaign_id))
+    return CampaignStats(
+        contacts=contacts,
+        contacts_total=sum(contacts.values()),
+        attempts=traffic.attempts,
+        answered=traffic.answered,
+        outcomes=traffic.outcomes,
+        answer_rate=traffic.answer_rate,
+        asr=traffic.asr,
+        acd_s=average_duration_s(calls),
+        live_calls=calls.filter(ended_at__isnull=True).count(),
+        by_hour=attempts_by_hour(attempts, now),
+    )
+
+
+def traffic_of(attempts: QuerySet[CallAttempt]) -> Traffic:
+    """The totals of these attempts, in two queries."""
+    totals = attempts.aggregate(
+        attempts=Count("pk", filter=COUNTED),
+        answered=Count("pk", filter=ANSWERED),
+        contacts_dialed=Count("contact_id", filter=COUNTED, distinct=True),
+        contacts_answered=Count("contact_id", filter=ANSWERED, distinct=True),
+    )
+    ended = attempts.exclude(outcome="").order_by().values_list("outcome").annotate(total=Count("pk"))
+    return Traffic(**totals, outcomes={outcome.value: 0 for outcome in Outcome} | dict(ended))
+
+
+def contacts_by_state(contacts: QuerySet[Contact]) -> dict[str, int]:
+    """How many of these contacts stand in each state; every state is named."""
+    counted = contacts.order_by().values_list("state").annotate(total=Count("pk"))
+    return {state.value: 0 for state in ContactState} | dict(counted)
+
+
+def average_duration_s(calls: QuerySet[Call]) -> float | None:
+    """Mean duration of those of these calls that have ended, in seconds; None without any."""
+    duration = ExpressionWrapper(F("ended_at") - F("started_at"), output_field=DurationField())
+    average: timedelta | None = calls.filter(ended_at__isnull=False).aggregate(value=Avg(duration))["value"]
+    return None if average is None else average.total_seconds()
+
+
+def attempts_by_hour(attempts: QuerySet[CallAttempt], now: datetime) -> tuple[HourCount, ...]:
+    """Counted attempts per clock hour (of the current time zone) in which they were claimed; empty hours are named."""
+    zone = timezone.get_current_timezone()
+    # In UTC, because wall-clock arithmetic skips or repeats an hour when the clocks change.
+    first = clock_hour(now).astimezone(UTC) - timedelta(hours=HOURS_SHOWN - 1)
+    rows = (
+        attempts.filter(COUNTED, claimed_at__gte=first)
+        .order_by()
+        .annotate(hour=TruncHour("claimed_at", tzinfo=zone))
+        .values_list("hour")
+        .annotate(attempts=Count("pk"), answered=Count("pk", filter=ANSWERED))
+    )
+    found = {hour.timestamp(): (made, answered) for hour, made, answered in rows}
+    hours = [(first + timedelta(hours=step)).astimezone(zone) for step in range(HOURS_SHOWN)]
+    return tuple(HourCount(hour, *found.get(hour.timestamp(), (0, 0))) for hour in hours)
+
+
+def clock_hour(moment: datetime) -> datetime:
+    """The beginning of the clock hour that holds this moment, in the current time zone."""
+    return timezone.localtime(moment).replace(minute=0, second=0, microsecond=0)
+
+
+def midnight(now: datetime) -> datetime:
+    """When today began in the current time zone."""
+    return clock_hour(now).replace(hour=0)
