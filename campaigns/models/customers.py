@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from campaigns.enums import ImportState
 
@@ -46,7 +47,12 @@ class ListEntry(models.Model):
     list = models.ForeignKey(CustomerList, on_delete=models.CASCADE, related_name="entries")
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="entries")
     attributes = models.JSONField(default=dict, blank=True)
-    import_job = models.ForeignKey("ImportJob", null=True, on_delete=models.SET_NULL, related_name="entries")
+    import_job = models.ForeignKey(
+        "ImportJob", null=True, on_delete=models.SET_NULL, related_name="entries", help_text="The import that added it"
+    )
+    last_import_id = models.BigIntegerField(
+        null=True, help_text="The import that last wrote it: a number's second row in the same file changes nothing"
+    )
 
     class Meta:
         verbose_name_plural = "list entries"
@@ -79,9 +85,10 @@ class ImportJob(models.Model):
     error = models.TextField(blank=True)
     lease_until = models.DateTimeField(null=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    undone_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-id"]
