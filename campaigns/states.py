@@ -63,7 +63,8 @@ CAMPAIGN_STEPS: Mapping[CampaignState, Mapping[CampaignAction, CampaignState]] =
     C.CANCELED: {},
 }
 CONTACT_STEPS: Mapping[ContactState, frozenset[ContactState]] = {
-    K.PENDING: frozenset({K.DIALING, K.BLOCKED, K.CANCELED}),
+    # A waiting contact is done when the call of its last attempt comes after the deadline.
+    K.PENDING: frozenset({K.DIALING, K.DONE, K.BLOCKED, K.CANCELED}),
     K.DIALING: frozenset({K.PENDING, K.DONE, K.EXHAUSTED, K.BLOCKED, K.CANCELED}),
     K.DONE: frozenset(),
     K.EXHAUSTED: frozenset({K.DONE}),

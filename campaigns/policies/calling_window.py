@@ -1,16 +1,169 @@
 """Local hours and days in which a contact may be dialed.
 
 Stored on the campaign as JSON: `{"timezone": "" | IANA name, "days": {"mon": [["08:00", "20:00"]], …}}`; an empty
-timezone means the customer's own. A day that is missing is closed; an empty object closes every day.
+timezone means the customer's own. A day that is missing is closed; an empty object closes every day. A range that ends
+before it begins runs over midnight; "24:00" is the end of a day.
+
+Everything is asked of an instant and answered by the wall clocks of zones, so a change to or from summer time needs no
+rule of its own. Where a customer's zone is not certain, the window must be open in every zone it could be.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAY_MINUTES = 24 * 60
+RANGES_MAX = 12
+# No call is started so late that the phone would ring after the window has closed. Source: reliability C5.
+CLOSING_GUARD = timedelta(seconds=120)
+# A weekly window opens within a week; a few days more for the days a clock change can swallow.
+_HORIZON_DAYS = 16
+_DAY_S = 86_400
+_NIGHT_S = 3 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class CallingWindow:
+    """A validated window. `ranges` holds per weekday (0 is Monday) pairs of minutes; an end past 1,440 is tomorrow."""
+
+    timezone: str
+    ranges: tuple[tuple[tuple[int, int], ...], ...]
+
+    @property
+    def is_never_open(self) -> bool:
+        """Whether no instant at all lies inside."""
+        return not any(self.ranges)
 
 
 def default_calling_window() -> dict[str, Any]:
     """Every day from 08:00 to 20:00 where the customer is."""
     return {"timezone": "", "days": {day: [["08:00", "20:00"]] for day in WEEKDAYS}}
+
+
+def parse_window(raw: Any) -> CallingWindow:
+    """The window a campaign's JSON describes.
+
+    Raises:
+        ValueError: the text says which part is wrong and what is expected.
+    """
+    if not isinstance(raw, Mapping) or not set(raw) <= {"timezone", "days"}:
+        raise ValueError('A calling window is an object with the keys "timezone" and "days".')
+    timezone = raw.get("timezone", "")
+    if not isinstance(timezone, str) or (timezone and not is_zone(timezone)):
+        raise ValueError(f"There is no timezone {timezone!r}; use an IANA name such as Asia/Ho_Chi_Minh, or none.")
+    days = raw.get("days", {})
+    if not isinstance(days, Mapping) or not set(days) <= set(WEEKDAYS):
+        raise ValueError(f'"days" must be an object whose keys are among {", ".join(WEEKDAYS)}.')
+    return CallingWindow(timezone, tuple(_parse_day(day, days.get(day, [])) for day in WEEKDAYS))
+
+
+@lru_cache(maxsize=1024)
+def is_zone(name: str) -> bool:
+    """Whether `name` is an IANA timezone known here."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def zones_of(
+    window: CallingWindow, *, customer_zone: str, number_zones: Sequence[str], fallback: str
+) -> tuple[str, ...]:
+    """The zones in which the window must be open: the campaign's, else the customer's, else all of the number's.
+
+    Names that are no timezone say nothing. `fallback` is for a number that says nothing either.
+    """
+    if window.timezone:
+        return (window.timezone,)
+    if customer_zone and is_zone(customer_zone):
+        return (customer_zone,)
+    return tuple(zone for zone in number_zones if is_zone(zone)) or (fallback,)
+
+
+def is_open(window: CallingWindow, zones: Sequence[str], now: datetime) -> bool:
+    """Whether a call may be started now: open in every zone, and not about to close."""
+    return _is_open_everywhere(window, zones, now) and _is_open_everywhere(window, zones, now + CLOSING_GUARD)
+
+
+def next_opening(window: CallingWindow, zones: Sequence[str], now: datetime) -> datetime | None:
+    """The first instant from `now` on at which `is_open`; None if there is none within two weeks."""
+    if window.is_never_open:
+        return None
+    if is_open(window, zones, now):
+        return now
+    return next((at for at in _openings(window, tuple(zones), now) if is_open(window, zones, at)), None)
+
+
+def _parse_day(day: str, raw: Any) -> tuple[tuple[int, int], ...]:
+    if not isinstance(raw, list) or len(raw) > RANGES_MAX:
+        raise ValueError(f'"{day}" must be a list of at most {RANGES_MAX} pairs such as ["08:00", "20:00"].')
+    return tuple(sorted(_parse_range(day, pair) for pair in raw))
+
+
+def _parse_range(day: str, raw: Any) -> tuple[int, int]:
+    if not isinstance(raw, list | tuple) or len(raw) != 2 or not all(isinstance(part, str) for part in raw):
+        raise ValueError(f'Each range of "{day}" must be a pair such as ["08:00", "20:00"].')
+    start, end = (_parse_minute(day, text) for text in raw)
+    if start in (end, DAY_MINUTES):
+        raise ValueError(f'The range {raw[0]}–{raw[1]} of "{day}" is empty; the whole day is 00:00–24:00.')
+    return start, end if end > start else end + DAY_MINUTES
+
+
+def _parse_minute(day: str, text: str) -> int:
+    hour, colon, minute = text.partition(":")
+    is_shaped = colon and len(hour) == len(minute) == 2 and (hour + minute).isascii() and (hour + minute).isdigit()
+    if not is_shaped or int(minute) > 59 or int(hour) * 60 + int(minute) > DAY_MINUTES:
+        raise ValueError(f'{text!r} in "{day}" is not a time of day; use 00:00 to 24:00.')
+    return int(hour) * 60 + int(minute)
+
+
+def _is_open_everywhere(window: CallingWindow, zones: Sequence[str], at: datetime) -> bool:
+    return all(_is_open_in(window, at.astimezone(ZoneInfo(zone))) for zone in zones)
+
+
+def _is_open_in(window: CallingWindow, local: datetime) -> bool:
+    minute = local.hour * 60 + local.minute
+    today, yesterday = window.ranges[local.weekday()], window.ranges[(local.weekday() - 1) % 7]
+    return any(start <= minute < end for start, end in today) or any(minute < end - DAY_MINUTES for _, end in yesterday)
+
+
+def _openings(window: CallingWindow, zones: Sequence[str], now: datetime) -> Iterator[datetime]:
+    """Every instant after `now` at which the window may begin to be open in some zone, in order by local day."""
+    for day in range(-1, _HORIZON_DAYS):
+        found: set[datetime] = set()
+        for name in zones:
+            zone = ZoneInfo(name)
+            local_date = now.astimezone(zone).date() + timedelta(days=day)
+            # A time that the clock shows twice begins twice; one that it skips begins with the change itself.
+            for start, _ in window.ranges[local_date.weekday()]:
+                found.update(_instant_of(local_date, start, zone, fold) for fold in (0, 1))
+            found.update(_clock_changes(local_date, zone))
+        yield from sorted(at for at in found if at > now)
+
+
+def _instant_of(local_date: date, minute: int, zone: ZoneInfo, fold: int) -> datetime:
+    wall = datetime.combine(local_date, time(minute // 60, minute % 60, fold=fold), zone)
+    return wall.astimezone(UTC)
+
+
+def _clock_changes(local_date: date, zone: ZoneInfo) -> list[datetime]:
+    """The instant, to the second, at which the zone's offset changes around a date; usually none."""
+    midnight = _instant_of(local_date, 0, zone, fold=0)
+    low, high = int(midnight.timestamp()) - _NIGHT_S, int(midnight.timestamp()) + _DAY_S + _NIGHT_S
+    before = datetime.fromtimestamp(low, zone).utcoffset()
+    if datetime.fromtimestamp(high, zone).utcoffset() == before:
+        return []
+    while high - low > 1:
+        middle = (low + high) // 2
+        if datetime.fromtimestamp(middle, zone).utcoffset() == before:
+            low = middle
+        else:
+            high = middle
+    return [datetime.fromtimestamp(high, UTC)]
