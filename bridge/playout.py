@@ -20,6 +20,8 @@ from telephony.protocols.events import PCM16_SAMPLE_BYTES, Capabilities, PlayAud
 MAX_QUEUED_MS: Final = 30_000
 # A part of a chunk is sent once the vendor would otherwise run dry within this time.
 UNDERRUN_GUARD_MS: Final = 60
+# Clocks are floats: a timer that wakes this much early has still come.
+CLOCK_TOLERANCE_MS: Final = 0.01
 # Interrupted utterances whose late audio is still refused.
 MAX_REMEMBERED_CUTS: Final = 32
 
@@ -129,11 +131,10 @@ class Playout:
         return self.queued_ms < MAX_QUEUED_MS
 
     def due(self, now_ms: float) -> list[SentAudio]:
-        """The pieces to send now, at most `chunk_ms` each, so that the lead is filled and exceeded by less than one."""
+        """The pieces to send now, at most `chunk_ms` each, which fill the lead and do not exceed it."""
         sent: list[SentAudio] = []
-        while self._lead_at(now_ms) < self._lead_ms:
-            item = self._next_item()
-            if item is None or not self._is_worth_sending(item, now_ms):
+        while (item := self._next_item()) is not None:
+            if self._lead_at(now_ms) > self._send_below_ms(item) + CLOCK_TOLERANCE_MS:
                 break
             sent.append(self._send(item, now_ms))
         return sent
@@ -143,8 +144,7 @@ class Playout:
         item = self._next_item()
         if item is None:
             return None
-        ahead_ms = self._lead_ms if self._is_whole(item) else min(self._lead_ms, UNDERRUN_GUARD_MS)
-        return max(now_ms, self._queue_end_ms - self._link_ms - ahead_ms)
+        return max(now_ms, self._queue_end_ms - self._link_ms - self._send_below_ms(item))
 
     def heard_ms(self, item_id: str, now_ms: float) -> float:
         """How much of an utterance has been heard, never more than was received; 0 for one that is not known."""
@@ -217,11 +217,12 @@ class Playout:
     def _next_item(self) -> _Item | None:
         return next((item for item in self._items.values() if item.waiting), None)
 
-    def _is_whole(self, item: _Item) -> bool:
-        return item.is_done or len(item.waiting) >= self._chunk_bytes
-
-    def _is_worth_sending(self, item: _Item, now_ms: float) -> bool:
-        return self._is_whole(item) or self._lead_at(now_ms) <= UNDERRUN_GUARD_MS
+    def _send_below_ms(self, item: _Item) -> float:
+        """The lead under which the next piece may leave: a whole one if it fits, a part before the line runs dry."""
+        if not item.is_done and len(item.waiting) < self._chunk_bytes:
+            return UNDERRUN_GUARD_MS
+        piece_ms = min(len(item.waiting), self._chunk_bytes) / self._bytes_per_ms
+        return max(self._lead_ms - piece_ms, UNDERRUN_GUARD_MS)
 
     def _send(self, item: _Item, now_ms: float) -> SentAudio:
         pcm = bytes(item.waiting[: self._chunk_bytes])

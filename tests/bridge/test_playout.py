@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.playout import MAX_QUEUED_MS, Cut, Heard, Interruption, Playout
+from bridge.playout import MAX_QUEUED_MS, UNDERRUN_GUARD_MS, Cut, Heard, Interruption, Playout
 from telephony.protocols.events import Capabilities
 
 BYTES_PER_MS = 16
@@ -53,11 +53,12 @@ def test_due_fills_the_lead_then_keeps_real_time():
     playout.enqueue("a", audio(1_000))
     assert sent_ms(playout, 0) == [100, 100, 100]
     assert sent_ms(playout, 0) == []
-    assert playout.next_due_at_ms(0) == 0
-    assert sent_ms(playout, 50) == [100]
-    assert playout.next_due_at_ms(50) == 100
-    assert sent_ms(playout, 150) == [100]
-    assert playout.queued_ms == 500
+    assert playout.next_due_at_ms(0) == 100
+    assert sent_ms(playout, 99) == []
+    assert sent_ms(playout, 100) == [100]
+    assert playout.next_due_at_ms(100) == 200
+    assert sent_ms(playout, 450) == [100, 100, 100]
+    assert playout.queued_ms == 300
 
 
 def test_due_waits_for_a_whole_chunk_unless_the_vendor_runs_dry():
@@ -204,12 +205,15 @@ def test_heard_never_exceeds_sent_nor_sent_received_nor_the_lead(steps, chunk_ms
             assert length_ms <= chunk_ms
             assert piece.heard_from_ms >= max(now_ms + link_ms, end_ms)
             end_ms = piece.heard_from_ms + length_ms
-            assert end_ms - link_ms - now_ms <= lead_ms + chunk_ms
+            assert end_ms - link_ms - now_ms <= max(lead_ms, chunk_ms + UNDERRUN_GUARD_MS) + 1
             sent[piece.command.item_id] += length_ms
         for each in "abc":
             now_heard = playout.heard_ms(each, now_ms)
             assert heard[each] <= now_heard <= sent[each] <= received[each]
             heard[each] = now_heard
+        due_at_ms = playout.next_due_at_ms(now_ms)
+        # A caller that sleeps until then must find work there, or it would spin.
+        assert due_at_ms is None or due_at_ms > now_ms
     assert sum(received.values()) - sum(sent.values()) == playout.queued_ms
 
 

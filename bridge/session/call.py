@@ -1,0 +1,123 @@
+"""`bridge_call`: everything between the accepted socket and the summary of the call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import Future
+
+from bridge.agents.base import Agent, Brief
+from bridge.audio.recorder import Recorder, Recording
+from bridge.audio.resample import Method
+from bridge.session.agent_pump import converse
+from bridge.session.contracts import CallSummary, Clock, CloseCode, EndedBy, Leg, Limits, Sink
+from bridge.session.state import CallOver, LiveCall, open_call, stop_for_drain
+from bridge.session.vendor_pump import hear_vendor
+from bridge.session.voice_pump import speak_to_vendor, transmit
+from telephony.errors import LocalProtocolError
+from telephony.protocols.events import Hangup, VendorCodec
+
+logger = logging.getLogger(__name__)
+
+# Leaving must not hang on a peer that no longer reads, nor on a disk that no longer writes.
+PARTING_S = 1.0
+RECORDING_CLOSE_S = 5.0
+
+
+async def bridge_call(
+    leg: Leg,
+    codec: VendorCodec,
+    agent: Agent,
+    brief: Brief,
+    limits: Limits,
+    clock: Clock,
+    sink: Sink,
+    *,
+    recorder: Recorder | None = None,
+    resampler: Method = Method.FIR,
+    stop: asyncio.Event | None = None,
+) -> CallSummary:
+    """Carry one conversation between a vendor's leg and an agent until either ends it; how it went.
+
+    `stop` ends it politely from outside. Whatever happens, the vendor is hung up, the agent closed, the recording
+    completed and `sink.ended` told exactly once; an error of our own is then raised on, a cancellation too.
+    """
+    call = open_call(leg, codec, limits, clock, sink, recorder=recorder, resampler=resampler, own_prompts=brief.prompts)
+    over = CallOver(EndedBy.BRIDGE_ERROR, CloseCode.INTERNAL)
+    try:
+        over = await _run_pumps(call, agent, brief, stop)
+    except asyncio.CancelledError:
+        over = CallOver(EndedBy.DRAIN, CloseCode.GOING_AWAY)
+        raise
+    finally:
+        summary = await _leave(call, over)
+        sink.ended(summary)
+    return summary
+
+
+async def _run_pumps(call: LiveCall, agent: Agent, brief: Brief, stop: asyncio.Event | None) -> CallOver:
+    over = CallOver(EndedBy.BRIDGE_ERROR, CloseCode.INTERNAL, "the pumps stopped by themselves")
+    try:
+        async with asyncio.TaskGroup() as pumps:
+            pumps.create_task(hear_vendor(call))
+            pumps.create_task(speak_to_vendor(call))
+            pumps.create_task(converse(call, agent, brief))
+            if stop is not None:
+                pumps.create_task(_obey_stop(call, stop))
+    except* CallOver as ends:
+        over = _first(ends)
+    return over
+
+
+async def _obey_stop(call: LiveCall, stop: asyncio.Event) -> None:
+    await stop.wait()
+    stop_for_drain(call)
+
+
+def _first(ends: ExceptionGroup[CallOver]) -> CallOver:
+    """The end that was seen first, however deep its group."""
+    end = ends.exceptions[0]
+    return _first(end) if isinstance(end, ExceptionGroup) else end
+
+
+async def _leave(call: LiveCall, over: CallOver) -> CallSummary:
+    ended_ms = call.now_ms()
+    await _part(call, over.close_code)
+    interruption = call.playout.interrupt(ended_ms)
+    for cut in interruption.cuts if interruption is not None else ():
+        call.turns.agent_cut(cut, ended_ms)
+    call.counters.dropped_ms = call.inbox.dropped_ms
+    if call.recorder is not None:
+        recording = await _close_recording(call.recorder.close())
+        call.counters.recording_lost_ms = recording.lost_ms if recording is not None else round(ended_ms)
+    return CallSummary(
+        ended_by=over.ended_by,
+        duration_ms=round(ended_ms),
+        disposition=call.disposition,
+        answers=tuple(call.answers),
+        transferred_to=call.transferred_to,
+        detail=over.detail,
+        counters=call.counters,
+    )
+
+
+async def _part(call: LiveCall, close_code: int) -> None:
+    """Hang up where the vendor was not told yet, and close the socket."""
+    farewell = call.watch.farewell
+    was_told = farewell is not None and farewell.said_at_ms is not None
+    try:
+        async with asyncio.timeout(PARTING_S):
+            if not was_told and not call.is_closed_by_vendor and call.leg.close_code is None:
+                await transmit(call, Hangup())
+            await call.leg.close(close_code)
+    except (TimeoutError, CallOver, LocalProtocolError) as error:
+        logger.info("the vendor could not be told of the end: %s", type(error).__name__)
+
+
+async def _close_recording(closing: Future[Recording]) -> Recording | None:
+    try:
+        async with asyncio.timeout(RECORDING_CLOSE_S):
+            return await asyncio.wrap_future(closing)
+    except (TimeoutError, OSError) as error:
+        logger.warning("recording not completed: %s", repr(error))
+        return None

@@ -1,0 +1,152 @@
+"""What a call needs of the world around it, and what it reports back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from bridge.agents.base import Speaker
+from telephony.protocols.events import WireMessage
+
+# Seconds of a clock that never goes back.
+Clock: TypeAlias = Callable[[], float]
+
+
+class EndedBy(StrEnum):
+    """Why a call ended; the first reason wins."""
+
+    CUSTOMER_HANGUP = "customer_hangup"
+    AGENT_HANGUP = "agent_hangup"
+    TRANSFER = "transfer"
+    VENDOR_CLOSED = "vendor_closed"
+    SOCKET_LOST = "socket_lost"
+    MEDIA_LOST = "media_lost"
+    MAX_DURATION = "max_duration"
+    AGENT_FAILED = "agent_failed"
+    PEER_VIOLATION = "peer_violation"
+    DRAIN = "drain"
+    BRIDGE_ERROR = "bridge_error"
+
+
+class CloseCode:
+    """WebSocket close codes we use (Source: RFC 6455 section 7.4.1; 4xxx are ours)."""
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    NO_STATUS = 1005
+    TOO_BIG = 1009
+    INTERNAL = 1011
+    BAD_MESSAGES = 4400
+    IDLE = 4408
+    FLOOD = 4429
+
+
+class Leg(Protocol):
+    """The vendor's socket."""
+
+    @property
+    def close_code(self) -> int | None:
+        """The code the peer closed with, None while it is open."""
+
+    async def receive(self) -> WireMessage | None:
+        """The next message, None once the socket is closed."""
+
+    async def send(self, message: WireMessage) -> None:
+        """Hand a message to the socket; waits while its buffer is full. Silent once the socket is closed."""
+
+    async def close(self, code: int) -> None:
+        """Close the socket; a second close does nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every deadline and bound of one call (Source: reliability budgets; the defaults are the product's)."""
+
+    agent_connect_s: float = 5.0
+    first_event_s: float = 10.0
+    media_prompt_s: float = 15.0
+    media_end_s: float = 45.0
+    max_call_s: float = 1_800.0
+    send_stall_s: float = 5.0
+    drain_s: float = 8.0
+    goodbye_s: float = 3.0
+    closed_wait_s: float = 5.0
+    transfer_wait_s: float = 30.0
+    inbound_queue_ms: int = 2_000
+    barge_in_ms: int = 200
+    max_message_bytes: int = 256 * 1024
+    max_messages_per_s: int = 200
+    max_bytes_per_s: int = 512 * 1024
+    flood_s: int = 5
+    max_bad_in_a_row: int = 10
+    max_bad_messages: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One transcript entry on the call's clock.
+
+    A turn is told again, with the same `seq`, when more is known: `end_ms` is None while it is being spoken. `text` is
+    what the side meant to say, `heard_text` what the other side got to hear of it.
+    """
+
+    seq: int
+    speaker: Speaker
+    item_id: str
+    text: str
+    heard_text: str
+    start_ms: int
+    end_ms: int | None
+    is_interrupted: bool = False
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One thing the agent learned."""
+
+    key: str
+    question: str
+    value: str
+    at_ms: int
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened on the wire and to the audio, for metrics and for finding faults."""
+
+    messages_in: int = 0
+    frames_in: int = 0
+    bad_messages: int = 0
+    ignored_messages: int = 0
+    messages_out: int = 0
+    dropped_ms: int = 0
+    interruptions: int = 0
+    bad_agent_events: int = 0
+    resample_delay_ms: float = 0.0
+    recording_lost_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallSummary:
+    """How one call went. `disposition` and `transferred_to` are empty where the agent set none and did not transfer."""
+
+    ended_by: EndedBy
+    duration_ms: int
+    disposition: str = ""
+    answers: tuple[Answer, ...] = ()
+    transferred_to: str = ""
+    detail: str = ""
+    counters: Counters = field(default_factory=Counters)
+
+
+class Sink(Protocol):
+    """Where a call reports to. Neither method may wait or fail."""
+
+    def turn(self, turn: Turn) -> None:
+        """A turn began, or became better known."""
+
+    def ended(self, summary: CallSummary) -> None:
+        """The call is over; told exactly once, also when the bridge itself failed."""

@@ -1,0 +1,58 @@
+"""How much a peer may send, and how badly, before the call is ended for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.session.contracts import CloseCode, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """The peer broke a bound: the code to close with, and why."""
+
+    close_code: int
+    reason: str
+
+
+class InboundGuard:
+    """Counts one peer's messages. Pure: `now_s` comes from the caller."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._second = 0
+        self._messages = 0
+        self._bytes = 0
+        self._flooded_s = 0
+        self._bad_in_a_row = 0
+        self._bad = 0
+
+    def received(self, size_bytes: int, now_s: float) -> Violation | None:
+        """Count a message; a violation where it is too big or the peer has flooded us for too long."""
+        if size_bytes > self._limits.max_message_bytes:
+            return Violation(CloseCode.TOO_BIG, f"message of {size_bytes} bytes")
+        if int(now_s) != self._second:
+            self._next_second(int(now_s))
+        self._messages += 1
+        self._bytes += size_bytes
+        if self._flooded_s >= self._limits.flood_s:
+            return Violation(CloseCode.FLOOD, f"flood for {self._flooded_s} s")
+        return None
+
+    def well_formed(self) -> None:
+        """The last message could be read."""
+        self._bad_in_a_row = 0
+
+    def malformed(self) -> Violation | None:
+        """The last message could not be read; a violation where that happened too often."""
+        self._bad += 1
+        self._bad_in_a_row += 1
+        if self._bad_in_a_row >= self._limits.max_bad_in_a_row or self._bad >= self._limits.max_bad_messages:
+            return Violation(CloseCode.BAD_MESSAGES, f"{self._bad} unreadable messages")
+        return None
+
+    def _next_second(self, second: int) -> None:
+        is_flooded = self._messages > self._limits.max_messages_per_s or self._bytes > self._limits.max_bytes_per_s
+        is_next = second == self._second + 1
+        self._flooded_s = self._flooded_s + 1 if is_flooded and is_next else 0
+        self._second, self._messages, self._bytes = second, 0, 0

@@ -1,0 +1,101 @@
+"""What waits for the agent: the customer's audio, keys, and news of its own speech. Bounded; old audio gives way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from telephony.protocols.events import PCM16_SAMPLE_BYTES
+
+# Keys and notices are few; more than this at once is a peer pressing keys by machine.
+MAX_NOTICES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerAudio:
+    """PCM16 mono at the vendor's rate; `ended_ms` is when it came, on the call's clock."""
+
+    pcm: bytes
+    ended_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """One DTMF digit."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The customer spoke over an utterance after `heard_ms` of it."""
+
+    item_id: str
+    heard_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedOut:
+    """An utterance was heard to its end."""
+
+    item_id: str
+
+
+Notice: TypeAlias = KeyPressed | Interrupted | PlayedOut
+
+
+class AgentInbox:
+    """One call's queue towards its agent. Putting never waits: beyond `max_audio_ms` the oldest audio is dropped."""
+
+    def __init__(self, rate_hz: int, max_audio_ms: int) -> None:
+        self._bytes_per_ms = rate_hz * PCM16_SAMPLE_BYTES / 1000
+        self._max_audio_bytes = int(max_audio_ms * self._bytes_per_ms)
+        self._audio_bytes = 0
+        self._dropped_bytes = 0
+        self._notices = 0
+        self._entries: deque[CustomerAudio | Notice] = deque()
+        self._has_entry = asyncio.Event()
+
+    @property
+    def dropped_ms(self) -> int:
+        """How much audio gave way."""
+        return int(self._dropped_bytes / self._bytes_per_ms)
+
+    def put_audio(self, audio: CustomerAudio) -> None:
+        """Queue audio, dropping the oldest beyond the bound."""
+        self._entries.append(audio)
+        self._audio_bytes += len(audio.pcm)
+        while self._audio_bytes > self._max_audio_bytes:
+            self._drop_oldest_audio()
+        self._has_entry.set()
+
+    def put(self, notice: Notice) -> bool:
+        """Queue a notice; False where there are too many and it was dropped."""
+        if self._notices >= MAX_NOTICES:
+            return False
+        self._notices += 1
+        self._entries.append(notice)
+        self._has_entry.set()
+        return True
+
+    async def get(self) -> CustomerAudio | Notice:
+        """The oldest entry; waits for one."""
+        while not self._entries:
+            self._has_entry.clear()
+            await self._has_entry.wait()
+        entry = self._entries.popleft()
+        if isinstance(entry, CustomerAudio):
+            self._audio_bytes -= len(entry.pcm)
+        else:
+            self._notices -= 1
+        return entry
+
+    def _drop_oldest_audio(self) -> None:
+        for index, entry in enumerate(self._entries):
+            if isinstance(entry, CustomerAudio):
+                del self._entries[index]
+                self._audio_bytes -= len(entry.pcm)
+                self._dropped_bytes += len(entry.pcm)
+                return

@@ -1,0 +1,194 @@
+"""The state the pumps of one call share. Decisions that need two of them are functions here; none waits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bridge.agents.base import Speaker, Transcript
+from bridge.agents.prompt_library import PromptLibrary, PromptMissing
+from bridge.audio.recorder import RATE_HZ as RECORDING_HZ
+from bridge.audio.recorder import Recorder
+from bridge.audio.resample import Method, Resampler
+from bridge.audio.vad import RATES_HZ as EAR_RATES_HZ
+from bridge.audio.vad import SpeechDetector
+from bridge.playout import Playout
+from bridge.session.contracts import Answer, Clock, CloseCode, Counters, EndedBy, Leg, Limits, Sink
+from bridge.session.guard import InboundGuard
+from bridge.session.inbox import AgentInbox, Interrupted
+from bridge.session.turns import TurnBook
+from bridge.session.watch import Farewell, Watch
+from telephony.protocols.events import Flush, Hangup, Transfer, VendorCodec
+
+logger = logging.getLogger(__name__)
+
+OWN_ITEM_PREFIX: Final = "bridge-"
+MAX_ANSWERS: Final = 200
+
+
+class CallOver(Exception):
+    """Raised by the pump that saw the end first; its siblings are cancelled."""
+
+    def __init__(self, ended_by: EndedBy, close_code: int = CloseCode.NORMAL, detail: str = "") -> None:
+        super().__init__(ended_by)
+        self.ended_by = ended_by
+        self.close_code = close_code
+        self.detail = detail
+
+
+@dataclass(slots=True)
+class LiveCall:
+    """One call while it lives."""
+
+    leg: Leg
+    codec: VendorCodec
+    limits: Limits
+    clock: Clock
+    sink: Sink
+    recorder: Recorder | None
+    started_s: float
+    prompts: PromptLibrary
+    resampler: Method
+    playout: Playout
+    watch: Watch
+    guard: InboundGuard
+    turns: TurnBook
+    inbox: AgentInbox
+    ear: SpeechDetector | None
+    to_recording: tuple[Resampler, Resampler]
+    counters: Counters = field(default_factory=Counters)
+    urgent: deque[Flush] = field(default_factory=deque)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    room: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: list[Answer] = field(default_factory=list)
+    disposition: str = ""
+    transferred_to: str = ""
+    # Adds to ms of the audio the agent was given to make ms of the call.
+    agent_offset_ms: float = 0.0
+    is_agent_gone: bool = False
+    is_closed_by_vendor: bool = False
+    prompts_said: int = 0
+
+    def now_ms(self) -> float:
+        """The call's clock."""
+        return (self.clock() - self.started_s) * 1000
+
+
+def open_call(
+    leg: Leg,
+    codec: VendorCodec,
+    limits: Limits,
+    clock: Clock,
+    sink: Sink,
+    *,
+    recorder: Recorder | None,
+    resampler: Method,
+    own_prompts: Mapping[str, Path],
+) -> LiveCall:
+    """The state of a call whose socket was just accepted."""
+    capabilities = codec.capabilities
+    has_ear = capabilities.in_rate_hz in EAR_RATES_HZ
+    return LiveCall(
+        leg=leg,
+        codec=codec,
+        limits=limits,
+        clock=clock,
+        sink=sink,
+        recorder=recorder,
+        started_s=clock(),
+        prompts=PromptLibrary(own=own_prompts),
+        resampler=resampler,
+        playout=Playout(capabilities),
+        watch=Watch(limits),
+        guard=InboundGuard(limits),
+        turns=TurnBook(sink.turn),
+        inbox=AgentInbox(capabilities.in_rate_hz, limits.inbound_queue_ms),
+        ear=SpeechDetector(capabilities.in_rate_hz, onset_ms=limits.barge_in_ms) if has_ear else None,
+        to_recording=(
+            Resampler(capabilities.in_rate_hz, RECORDING_HZ),
+            Resampler(capabilities.out_rate_hz, RECORDING_HZ),
+        ),
+    )
+
+
+def barge_in(call: LiveCall) -> None:
+    """The customer speaks: stop the agent, unless it has been heard or is saying goodbye."""
+    if call.watch.farewell is None and _hush(call):
+        call.counters.interruptions += 1
+
+
+def _hush(call: LiveCall) -> bool:
+    """Drop what the customer has not heard yet, and tell everyone; False where all was heard."""
+    now_ms = call.now_ms()
+    interruption = call.playout.interrupt(now_ms)
+    if interruption is None:
+        return False
+    for cut in interruption.cuts:
+        call.turns.agent_cut(cut, now_ms)
+        call.inbox.put(Interrupted(cut.item_id, cut.heard_ms))
+    if interruption.must_flush:
+        call.urgent.append(Flush())
+        if call.recorder is not None:
+            call.recorder.agent_cut(now_ms)
+    call.room.set()
+    call.wake.set()
+    return True
+
+
+def begin_farewell(call: LiveCall, command: Hangup | Transfer, ended_by: EndedBy, drain_s: float) -> None:
+    """Decide the end: the agent is heard out for at most `drain_s`, then the vendor is told.
+
+    The first decision stands.
+    """
+    if call.watch.farewell is not None:
+        return
+    wait_s = call.limits.transfer_wait_s if isinstance(command, Transfer) else call.limits.closed_wait_s
+    call.watch.farewell = Farewell(command, ended_by, call.now_ms() + drain_s * 1000, wait_s * 1000)
+    call.wake.set()
+
+
+def say_prompt(call: LiveCall, name: str) -> None:
+    """Queue a recorded prompt of the bridge itself; without the recording the call goes on in silence."""
+    try:
+        prompt = call.prompts.get(name)
+    except PromptMissing as error:
+        logger.warning("prompt not played: %s", error)
+        return
+    call.prompts_said += 1
+    item_id = f"{OWN_ITEM_PREFIX}{name}-{call.prompts_said}"
+    resampler = Resampler(prompt.pcm.rate_hz, call.codec.capabilities.out_rate_hz, call.resampler)
+    call.playout.enqueue(item_id, resampler.process(prompt.pcm.samples) + resampler.flush())
+    call.playout.finish(item_id)
+    call.turns.agent_said(Transcript(Speaker.AGENT, item_id, prompt.text))
+    call.wake.set()
+
+
+def fail_agent(call: LiveCall, reason: str) -> None:
+    """The agent cannot go on: say so to the customer, then hang up."""
+    logger.warning("agent failed: %s", reason)
+    call.is_agent_gone = True
+    if call.watch.farewell is not None:
+        return
+    _hush(call)
+    say_prompt(call, "apology")
+    begin_farewell(call, Hangup(), EndedBy.AGENT_FAILED, call.limits.drain_s)
+
+
+def stop_for_drain(call: LiveCall) -> None:
+    """The process is leaving: end the call politely and soon."""
+    if call.watch.farewell is not None:
+        return
+    _hush(call)
+    say_prompt(call, "apology")
+    begin_farewell(call, Hangup(), EndedBy.DRAIN, call.limits.goodbye_s)
+
+
+def remember_answer(call: LiveCall, key: str, question: str, value: str) -> None:
+    """Keep what the agent learned; beyond a bound a runaway agent is no longer listened to."""
+    if len(call.answers) < MAX_ANSWERS:
+        call.answers.append(Answer(key, question, value, round(call.now_ms())))

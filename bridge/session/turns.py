@@ -1,0 +1,131 @@
+"""The transcript as it grows: who said what when, and how much of the agent's words was heard. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bridge.agents.base import Speaker, Transcript
+from bridge.playout import Cut, Heard
+from bridge.session.contracts import Turn
+
+# Utterances whose words may still arrive after their audio was over.
+MAX_OPEN_UTTERANCES = 64
+
+
+def heard_text(text: str, heard_ms: float, total_ms: float) -> str:
+    """The words of `text` that fit into `heard_ms` of `total_ms`, by their share of the letters.
+
+    A word that was only begun does not count as heard.
+    """
+    if total_ms <= 0:
+        return ""
+    letters = int(len(text) * heard_ms / total_ms)
+    if letters >= len(text):
+        return text
+    if not text[letters].isspace():
+        letters = text.rfind(" ", 0, letters) + 1
+    return text[:letters].rstrip()
+
+
+@dataclass(slots=True)
+class _Utterance:
+    item_id: str
+    text: str = ""
+    seq: int | None = None
+    start_ms: float | None = None
+    end_ms: float | None = None
+    total_ms: float = 0.0
+    heard_ms: float = 0.0
+    is_interrupted: bool = False
+
+
+class TurnBook:
+    """Numbers turns in the order they were heard, and tells each as soon as its words are known."""
+
+    def __init__(self, tell: Callable[[Turn], None]) -> None:
+        self._tell = tell
+        self._next_seq = 0
+        self._utterances: dict[str, _Utterance] = {}
+
+    def customer_said(self, words: Transcript, offset_ms: float, now_ms: float) -> None:
+        """Words of the customer; `offset_ms` turns ms of its audio into ms of the call."""
+        if not words.is_final or not words.text:
+            return
+        start_ms = now_ms if words.start_ms is None else words.start_ms + offset_ms
+        end_ms = now_ms if words.end_ms is None else words.end_ms + offset_ms
+        self._tell(
+            Turn(
+                seq=self._take_seq(),
+                speaker=Speaker.CUSTOMER,
+                item_id=words.item_id,
+                text=words.text,
+                heard_text=words.text,
+                start_ms=max(0, round(start_ms)),
+                end_ms=max(0, round(end_ms)),
+                confidence=words.confidence,
+            )
+        )
+
+    def agent_said(self, words: Transcript) -> None:
+        """Words of the agent: a part that follows the parts before it, or the final whole."""
+        utterance = self._utterance(words.item_id)
+        utterance.text = words.text if words.is_final else utterance.text + words.text
+        if words.is_final:
+            self._tell_utterance(utterance)
+
+    def agent_started(self, item_id: str, start_ms: float) -> None:
+        """The first audio of an utterance left for the customer, who hears it from `start_ms` on."""
+        utterance = self._utterance(item_id)
+        if utterance.seq is None:
+            utterance.seq = self._take_seq()
+            utterance.start_ms = start_ms
+            self._tell_utterance(utterance)
+
+    def agent_heard(self, heard: Heard) -> None:
+        """An utterance was heard to its end."""
+        utterance = self._utterance(heard.item_id)
+        if utterance.seq is None:
+            return
+        utterance.end_ms = heard.end_ms
+        utterance.total_ms = utterance.heard_ms = heard.end_ms - heard.start_ms
+        self._tell_utterance(utterance)
+
+    def agent_cut(self, cut: Cut, now_ms: float) -> None:
+        """An utterance was interrupted; one of which nothing was sent never becomes a turn."""
+        utterance = self._utterance(cut.item_id)
+        if utterance.seq is None:
+            del self._utterances[cut.item_id]
+            return
+        utterance.end_ms = now_ms
+        utterance.total_ms, utterance.heard_ms, utterance.is_interrupted = cut.received_ms, cut.heard_ms, True
+        self._tell_utterance(utterance)
+
+    def _tell_utterance(self, utterance: _Utterance) -> None:
+        if utterance.seq is None or utterance.start_ms is None or not utterance.text:
+            return
+        is_over = utterance.end_ms is not None
+        self._tell(
+            Turn(
+                seq=utterance.seq,
+                speaker=Speaker.AGENT,
+                item_id=utterance.item_id,
+                text=utterance.text,
+                heard_text=heard_text(utterance.text, utterance.heard_ms, utterance.total_ms) if is_over else "",
+                start_ms=max(0, round(utterance.start_ms)),
+                end_ms=None if utterance.end_ms is None else max(round(utterance.start_ms), round(utterance.end_ms)),
+                is_interrupted=utterance.is_interrupted,
+            )
+        )
+
+    def _utterance(self, item_id: str) -> _Utterance:
+        utterance = self._utterances.get(item_id)
+        if utterance is None:
+            if len(self._utterances) >= MAX_OPEN_UTTERANCES:
+                del self._utterances[next(iter(self._utterances))]
+            utterance = self._utterances[item_id] = _Utterance(item_id)
+        return utterance
+
+    def _take_seq(self) -> int:
+        self._next_seq += 1
+        return self._next_seq

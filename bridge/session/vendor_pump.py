@@ -1,0 +1,98 @@
+"""From the vendor: reads its socket, never waits for anyone else, and hands on what matters."""
+
+from __future__ import annotations
+
+from bridge.audio.vad import SpeechStarted
+from bridge.session.contracts import CloseCode, EndedBy
+from bridge.session.guard import Violation
+from bridge.session.inbox import CustomerAudio, KeyPressed
+from bridge.session.state import CallOver, LiveCall, barge_in
+from telephony.errors import RemoteProtocolError
+from telephony.protocols.events import (
+    PCM16_SAMPLE_BYTES,
+    AudioReceived,
+    Closed,
+    DtmfReceived,
+    Ignored,
+    Opened,
+    VendorEvent,
+    WireMessage,
+)
+
+_CLEAN_CLOSES = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS})
+
+
+async def hear_vendor(call: LiveCall) -> None:
+    """Read until the call is over.
+
+    Raises:
+        CallOver: the vendor closed, the socket was lost, or the peer broke a bound.
+    """
+    while True:
+        message = await call.leg.receive()
+        if message is None:
+            raise _socket_ended(call)
+        for event in _read(call, message):
+            _handle(call, event)
+
+
+def _read(call: LiveCall, message: WireMessage) -> list[VendorEvent]:
+    call.counters.messages_in += 1
+    _enforce(call.guard.received(len(message), call.clock()))
+    try:
+        events = call.codec.receive(message)
+    except RemoteProtocolError:
+        call.counters.bad_messages += 1
+        _enforce(call.guard.malformed())
+        return []
+    call.guard.well_formed()
+    return events
+
+
+def _enforce(violation: Violation | None) -> None:
+    if violation is not None:
+        raise CallOver(EndedBy.PEER_VIOLATION, violation.close_code, violation.reason)
+
+
+def _handle(call: LiveCall, event: VendorEvent) -> None:
+    match event:
+        case AudioReceived():
+            _hear(call, event)
+        case Opened():
+            call.watch.event(call.now_ms())
+            call.wake.set()
+        case DtmfReceived(digit=digit):
+            call.watch.event(call.now_ms())
+            call.inbox.put(KeyPressed(digit))
+        case Closed(reason=reason):
+            call.is_closed_by_vendor = True
+            farewell = call.watch.farewell
+            raise CallOver(EndedBy.CUSTOMER_HANGUP if farewell is None else farewell.ended_by, detail=reason)
+        case Ignored():
+            call.counters.ignored_messages += 1
+        case _:
+            call.watch.event(call.now_ms())
+
+
+def _hear(call: LiveCall, audio: AudioReceived) -> None:
+    now_ms = call.now_ms()
+    call.counters.frames_in += 1
+    call.watch.event(now_ms)
+    call.watch.media(now_ms)
+    if not audio.pcm:
+        return
+    if call.recorder is not None:
+        length_ms = len(audio.pcm) * 1000 / (PCM16_SAMPLE_BYTES * audio.rate_hz)
+        call.recorder.customer(now_ms - length_ms, call.to_recording[0].process(audio.pcm))
+    if not call.is_agent_gone:
+        call.inbox.put_audio(CustomerAudio(audio.pcm, now_ms))
+    if call.ear is not None and any(isinstance(change, SpeechStarted) for change in call.ear.feed(audio.pcm)):
+        barge_in(call)
+
+
+def _socket_ended(call: LiveCall) -> CallOver:
+    if call.watch.farewell is not None:
+        return CallOver(call.watch.farewell.ended_by)
+    code = call.leg.close_code
+    ended_by = EndedBy.VENDOR_CLOSED if code in _CLEAN_CLOSES else EndedBy.SOCKET_LOST
+    return CallOver(ended_by, detail=f"socket closed with {code}")

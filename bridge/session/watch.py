@@ -1,0 +1,85 @@
+"""The deadlines of a call: what is due now, and when to look again. Pure, in ms of the call's clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from bridge.session.contracts import EndedBy, Limits
+from telephony.protocols.events import Hangup, Transfer
+
+NEVER_MS = float("inf")
+
+
+class Due(Enum):
+    """What a deadline asks for."""
+
+    NO_FIRST_EVENT = auto()
+    ASK_STILL_THERE = auto()
+    MEDIA_LOST = auto()
+    MAX_DURATION = auto()
+    SAY_FAREWELL = auto()
+    LEAVE = auto()
+
+
+@dataclass(slots=True)
+class Farewell:
+    """The end that was decided: what to tell the vendor once the agent has been heard, at the latest at `latest_ms`."""
+
+    command: Hangup | Transfer
+    ended_by: EndedBy
+    latest_ms: float
+    wait_ms: float
+    said_at_ms: float | None = None
+
+
+class Watch:
+    """The clock hands of one call."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._has_begun = False
+        self._media_at_ms = 0.0
+        self._has_asked = False
+        self.farewell: Farewell | None = None
+
+    def event(self, now_ms: float) -> None:
+        """The vendor said something that belongs to the call."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._media_at_ms = now_ms
+
+    def media(self, now_ms: float) -> None:
+        """Audio of the customer came."""
+        self._media_at_ms = now_ms
+        self._has_asked = False
+
+    def asked(self) -> None:
+        """The customer was asked whether anyone is there; not again before audio comes."""
+        self._has_asked = True
+
+    def due(self, now_ms: float, drained_at_ms: float) -> Due | None:
+        """The deadline that has passed; `drained_at_ms` is when all agent audio will have been heard."""
+        for at_ms, due in self._deadlines(drained_at_ms):
+            if now_ms >= at_ms:
+                return due
+        return None
+
+    def next_at_ms(self, drained_at_ms: float) -> float:
+        """When the next deadline passes, if nothing happens."""
+        return min((at_ms for at_ms, _ in self._deadlines(drained_at_ms)), default=NEVER_MS)
+
+    def _deadlines(self, drained_at_ms: float) -> list[tuple[float, Due]]:
+        if self.farewell is not None:
+            if self.farewell.said_at_ms is not None:
+                return [(self.farewell.said_at_ms + self.farewell.wait_ms, Due.LEAVE)]
+            return [(min(drained_at_ms, self.farewell.latest_ms), Due.SAY_FAREWELL)]
+        limits = self._limits
+        deadlines = [(limits.max_call_s * 1000, Due.MAX_DURATION)]
+        if not self._has_begun:
+            deadlines.append((limits.first_event_s * 1000, Due.NO_FIRST_EVENT))
+            return deadlines
+        deadlines.append((self._media_at_ms + limits.media_end_s * 1000, Due.MEDIA_LOST))
+        if not self._has_asked:
+            deadlines.append((self._media_at_ms + limits.media_prompt_s * 1000, Due.ASK_STILL_THERE))
+        return deadlines
