@@ -42,6 +42,8 @@ class Campaign(models.Model):
     bucket_at = models.DateTimeField(null=True, blank=True)
     starts_at = models.DateTimeField(null=True, blank=True)
     launched_at = models.DateTimeField(null=True, blank=True)
+    contacts_filled_to = models.BigIntegerField(default=0, help_text="Id of the last list entry made a contact")
+    contacts_filled_at = models.DateTimeField(null=True, blank=True, help_text="When every entry had its contact")
     finished_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
