@@ -24,7 +24,8 @@ def heard_text(text: str, heard_ms: float, total_ms: float) -> str:
     if letters >= len(text):
         return text
     if not text[letters].isspace():
-        letters = text.rfind(" ", 0, letters) + 1
+        while letters > 0 and not text[letters - 1].isspace():
+            letters -= 1
     return text[:letters].rstrip()
 
 
