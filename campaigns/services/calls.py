@@ -1,0 +1,278 @@
+"""The writes of a live call: it opens, its turns are recorded, it shows that it lives, it ends exactly once.
+
+A call ends by whoever comes first: the bridge (hang-up, lost socket, drain) or the sweeper (the bridge died). The
+first to set `ended_at` wins and does, in the same transaction, everything the end means; the others do nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Sum
+
+from campaigns import crash_points
+from campaigns.enums import (
+    App,
+    CallProtocol,
+    EndedBy,
+    ResultStep,
+    SpeakerKind,
+    StepState,
+    StreamChannel,
+    WebhookEvent,
+)
+from campaigns.models import Agent, Call, CallAttempt, CallStep, TranscriptTurn
+from campaigns.policies.call_ends import ended_by_of, outcome_of_call
+from campaigns.policies.clean_text import clean_json, clean_text
+from campaigns.policies.file_names import safe_vendor_call_id
+from campaigns.policies.parameter_template import Recipient, parse_template
+from campaigns.queries.call_facts import call_facts
+from campaigns.services import attempts
+from campaigns.services.outbox import record_event
+
+log = logging.getLogger(__name__)
+
+MAX_TURNS = 5_000
+MAX_TURN_CHARS = 10_000
+MAX_PARAMETER_CHARS = 2_000
+MAX_CALL_MS = 24 * 3_600_000
+SWEEP_BATCH = 200
+# What PSR streams where the campaign does not choose. Source: vendor-docs/psr-3-create-stream.
+DEFAULT_CHANNELS: Mapping[App, StreamChannel] = {App.BOT: StreamChannel.MONO_A, App.DIAL: StreamChannel.STEREO}
+# What is made of the turns is made again when turns come late.
+STEPS_MADE_OF_TURNS = (ResultStep.TRANSCRIPT_FILE, ResultStep.CALL_FILE, ResultStep.ANALYSIS)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCall:
+    """What the bridge needs to hold the conversation. `prompts` are absolute paths by name."""
+
+    call_id: UUID
+    agent_kind: str
+    agent_config: dict[str, Any]
+    prompts: dict[str, Path]
+    parameters: dict[str, str]
+    channel: str
+    customer_side: str
+    max_call_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDraft:
+    """One transcript entry as the bridge has it now; the same `seq` again replaces it. Times from the call's start."""
+
+    seq: int
+    speaker: str
+    item_id: str
+    text: str
+    heard_text: str
+    start_ms: int
+    end_ms: int
+    is_interrupted: bool
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnd:
+    """How a call ended. `recording_path` is relative to DATA_DIR, or empty."""
+
+    ended_by: str
+    disposition: str = ""
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    transferred_to: str = ""
+    recording_path: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+def open_psr_call(*, token: str, vendor_call_id: str, query: Mapping[str, str], now: datetime) -> OpenedCall:
+    """Turn a socket that PSR opened with our token into a call.
+
+    The customer's parameters come from our own tables; what the query repeats of them is not trusted.
+
+    Raises:
+        CallRefused: 403 forged, 409 used before or under another call id, 410 expired or over. Nothing was changed.
+    """
+    switch_call_id = safe_vendor_call_id(vendor_call_id)
+    with transaction.atomic():
+        attempt = attempts.connect(token=token, switch_call_id=switch_call_id, now=now)
+        campaign, agent = attempt.campaign, attempt.campaign.agent
+        parameters = _parameters_of(attempt)
+        call = Call.objects.create(
+            protocol=CallProtocol.PSR,
+            vendor_call_id=switch_call_id,
+            attempt=attempt,
+            agent=agent,
+            agent_version=agent.version,
+            parameters=parameters,
+            started_at=now,
+            last_seen_at=now,
+        )
+        record_event(
+            type=WebhookEvent.CALL_STARTED, subject=str(call.id), body=call_facts(call, sequence=1), occurred_at=now
+        )
+    crash_points.reach("ws_consumed")
+    lost = sorted(set(parameters) - set(query))
+    if lost:
+        log.info("psr_parameters_lost", extra={"call_id": str(call.id), "names": lost})
+    return OpenedCall(
+        call_id=call.id,
+        agent_kind=agent.kind,
+        agent_config=dict(agent.config),
+        prompts=_prompts_of(agent),
+        parameters=parameters,
+        channel=campaign.channel or DEFAULT_CHANNELS[App(campaign.app)],
+        customer_side=settings.PSR_STEREO_CUSTOMER_SIDE,
+        max_call_s=int(settings.MAX_CALL_S),
+    )
+
+
+def record_turns(*, call_id: UUID, turns: Sequence[TurnDraft]) -> None:
+    """Write transcript entries; an entry with a known `seq` is replaced.
+
+    Entries that come after the call ended are kept too, and what was made of its turns is made again.
+    """
+    rows = {draft.seq: _turn(call_id, draft) for draft in turns if 0 <= draft.seq < MAX_TURNS}
+    if len(rows) < len({draft.seq for draft in turns}):
+        log.warning("turns_beyond_limit", extra={"call_id": str(call_id), "limit": MAX_TURNS})
+    if not rows:
+        return
+    with transaction.atomic():
+        # Under the call's lock a turn is either seen by the steps after the end, or makes them run again.
+        ended_at = Call.objects.select_for_update().values_list("ended_at", flat=True).get(pk=call_id)
+        TranscriptTurn.objects.bulk_create(
+            rows.values(),
+            update_conflicts=True,
+            unique_fields=["call", "seq"],
+            update_fields=[
+                "speaker",
+                "item_id",
+                "text",
+                "heard_text",
+                "start_ms",
+                "end_ms",
+                "is_interrupted",
+                "confidence",
+            ],
+        )
+        if ended_at is not None:
+            CallStep.objects.filter(call_id=call_id, step__in=STEPS_MADE_OF_TURNS).update(
+                state=StepState.PENDING, tries=0, lease_until=None, error=""
+            )
+            Call.objects.filter(pk=call_id).update(is_processed=False)
+    crash_points.reach("turns_written")
+
+
+def touch_calls(*, call_ids: Iterable[UUID], now: datetime) -> None:
+    """Note that these calls are alive; one statement for all calls of a process."""
+    Call.objects.filter(pk__in=list(call_ids), ended_at__isnull=True, last_seen_at__lt=now).update(last_seen_at=now)
+
+
+def finish_call(*, call_id: UUID, end: CallEnd, now: datetime) -> bool:
+    """End a call; True for the one caller that did it. Safe to repeat, from anywhere, in any order."""
+    return _finish(call_id, end, now=now)
+
+
+def finish_lost_calls(*, now: datetime) -> list[UUID]:
+    """End the calls whose bridge has fallen silent for CALL_LOST_S; the ids of those ended here.
+
+    Such a call ended when it was last seen, not when we noticed.
+    """
+    silent_since = now - timedelta(seconds=settings.CALL_LOST_S)
+    silent = Call.objects.filter(ended_at__isnull=True, last_seen_at__lt=silent_since).order_by("last_seen_at")
+    ids = list(silent.values_list("pk", flat=True)[:SWEEP_BATCH])
+    end = CallEnd(ended_by=EndedBy.INTERRUPTED)
+    return [call_id for call_id in ids if _finish(call_id, end, now=now, silent_since=silent_since)]
+
+
+def _finish(call_id: UUID, end: CallEnd, *, now: datetime, silent_since: datetime | None = None) -> bool:
+    ended_by = ended_by_of(end.ended_by)
+    with transaction.atomic():
+        live = Call.objects.filter(pk=call_id, ended_at__isnull=True)
+        if silent_since is not None:
+            # The bridge may have spoken up since the sweeper looked.
+            live = live.filter(last_seen_at__lt=silent_since)
+        won = live.update(
+            ended_at=now if silent_since is None else F("last_seen_at"),
+            ended_by=ended_by,
+            disposition=clean_text(end.disposition, max_chars=40),
+            answers=clean_json(end.answers),
+            transferred_to=clean_text(end.transferred_to, max_chars=32),
+            recording_path=clean_text(end.recording_path, max_chars=200),
+            metrics=clean_json(end.metrics),
+        )
+        if not won:
+            return False
+        call = Call.objects.select_related("agent", "attempt__contact", "attempt__campaign").get(pk=call_id)
+        if call.attempt is not None:
+            _end_attempt(call, call.attempt, now)
+        _plan_steps(call, now)
+        record_event(
+            type=WebhookEvent.CALL_ENDED, subject=str(call.id), body=call_facts(call, sequence=2), occurred_at=now
+        )
+        crash_points.reach("finish_before_commit")
+    crash_points.reach("finished")
+    return True
+
+
+def _end_attempt(call: Call, attempt: CallAttempt, now: datetime) -> None:
+    spoken = call.turns.aggregate(ms=Sum(F("end_ms") - F("start_ms")))["ms"] or 0
+    outcome = outcome_of_call(ended_by=EndedBy(call.ended_by), disposition=call.disposition, talk_ms=spoken)
+    attempts.end_attempt(attempt.id, outcome=outcome, reason=call.ended_by, now=now, disposition=call.disposition)
+
+
+def _plan_steps(call: Call, now: datetime) -> None:
+    has_switch_recording = call.attempt is not None and bool(call.attempt.switch_call_id)
+    CallStep.objects.bulk_create(
+        [
+            CallStep(
+                call=call,
+                step=step,
+                state=StepState.SKIPPED
+                if step is ResultStep.RECORDING and not has_switch_recording
+                else StepState.PENDING,
+                run_at=now,
+            )
+            for step in ResultStep
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _turn(call_id: UUID, draft: TurnDraft) -> TranscriptTurn:
+    start_ms = min(max(draft.start_ms, 0), MAX_CALL_MS)
+    return TranscriptTurn(
+        call_id=call_id,
+        seq=draft.seq,
+        speaker=SpeakerKind(draft.speaker),
+        item_id=clean_text(draft.item_id, max_chars=64),
+        text=clean_text(draft.text, max_chars=MAX_TURN_CHARS),
+        heard_text=clean_text(draft.heard_text, max_chars=MAX_TURN_CHARS),
+        start_ms=start_ms,
+        end_ms=min(max(draft.end_ms, start_ms), MAX_CALL_MS),
+        is_interrupted=draft.is_interrupted,
+        confidence=draft.confidence if draft.confidence is not None and 0 <= draft.confidence <= 1 else None,
+    )
+
+
+def _parameters_of(attempt: CallAttempt) -> dict[str, str]:
+    """The customer's parameters; none where somebody broke the template since the call was placed."""
+    contact = attempt.contact
+    try:
+        template = parse_template(attempt.campaign.parameter_template)
+    except ValueError:
+        log.warning("parameter_template_broken", extra={"campaign_id": attempt.campaign_id})
+        return {}
+    rendered = template.render(Recipient(contact.name, attempt.phone_number, contact.attributes))
+    return {name: clean_text(text, max_chars=MAX_PARAMETER_CHARS) for name, text in rendered.items()}
+
+
+def _prompts_of(agent: Agent) -> dict[str, Path]:
+    return {name: settings.DATA_DIR / path for name, path in agent.prompts.values_list("name", "path")}
