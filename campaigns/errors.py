@@ -66,3 +66,11 @@ class IdempotencyConflict(CampaignsError):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
+
+
+class WebhookRefused(CampaignsError):
+    """A webhook endpoint or delivery cannot be made or used as asked; `code` says which rule stands against it."""
+
+    def __init__(self, code: str, detail: str, *, errors: Mapping[str, list[str]] | None = None) -> None:
+        super().__init__(detail, errors=errors)
+        self.code = code

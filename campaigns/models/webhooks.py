@@ -67,8 +67,11 @@ class WebhookDelivery(models.Model):
         constraints = [models.UniqueConstraint(fields=["event", "endpoint"], name="one_delivery_per_endpoint")]
         indexes = [
             models.Index(
-                fields=["next_at"], condition=Q(state__in=[StepState.PENDING, StepState.FAILED]), name="delivery_due"
-            )
+                fields=["endpoint", "next_at"],
+                condition=Q(state__in=[StepState.PENDING, StepState.FAILED]),
+                name="delivery_due",
+            ),
+            models.Index(fields=["endpoint"], condition=Q(lease_until__isnull=False), name="delivery_in_flight"),
         ]
 
     def __str__(self) -> str:

@@ -38,8 +38,9 @@ _HTTPX_ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = 
 class DeadlineTransport(httpx.BaseTransport):
     """One new connection per request; the request's extension `total_s` bounds everything until the body is read.
 
-    The connect time-out of the request bounds resolving, connecting and the TLS handshake together. Safe to share
-    between threads: nothing but the TLS context is kept.
+    The connect time-out of the request bounds resolving, connecting and the TLS handshake together. The extension
+    `sni_hostname` says whose certificate is expected when the URL names an address. Safe to share between threads:
+    nothing but the TLS context is kept.
     """
 
     def __init__(self, ssl_context: ssl.SSLContext) -> None:
@@ -70,12 +71,24 @@ class DeadlineTransport(httpx.BaseTransport):
         try:
             with _httpx_errors():
                 response = connection.handle_request(
-                    httpcore.Request(request.method, url, headers=request.headers.raw, content=request.stream)
+                    httpcore.Request(
+                        request.method,
+                        url,
+                        headers=request.headers.raw,
+                        content=request.stream,
+                        extensions=_name_for_tls(request),
+                    )
                 )
         except BaseException:
             connection.close()
             raise
         return httpx.Response(status_code=response.status, headers=response.headers, stream=_Body(response, connection))
+
+
+def _name_for_tls(request: httpx.Request) -> dict[str, str]:
+    """The name the certificate must be for, where the URL names a checked address instead of a host."""
+    name = request.extensions.get("sni_hostname")
+    return {"sni_hostname": name} if name else {}
 
 
 class _Body(httpx.SyncByteStream):
@@ -122,9 +135,9 @@ class _DeadlineBackend(httpcore.NetworkBackend):
             for family, kind, protocol, _, address in _resolve(host, port, _left_s(self._connect_by_s)):
                 sock = socket.socket(family, kind, protocol)
                 try:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     sock.settimeout(_left_s(self._connect_by_s))
                     sock.connect(address)
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 except TimeoutError:
                     sock.close()
                     raise
