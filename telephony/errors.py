@@ -23,8 +23,9 @@ class RemoteProtocolError(TelephonyError):
 
 
 class PhoneNumberError(TelephonyError):
-    """A text is not a phone number that may be dialed; `code` names the reason."""
+    """A text is not a phone number that may be dialed; `code` names the reason, `detail` says what to do."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
+        self.detail = detail
