@@ -136,6 +136,11 @@ def reset_at_once(connection):
     connection.reset()
 
 
+def reset_at_first_byte(connection):
+    connection.read_bytes(1)
+    connection.reset()
+
+
 def reset_before_body(connection):
     connection.read_bytes(40)
     connection.reset()
@@ -163,7 +168,7 @@ def not_http(connection):
 
 @pytest.mark.parametrize(
     "script",
-    [reset_at_once, reset_before_body, reset_after_request, close_after_request, reset_inside_answer, not_http],
+    [reset_at_first_byte, reset_before_body, reset_after_request, close_after_request, reset_inside_answer, not_http],
 )
 @pytest.mark.parametrize("request_", [REQUEST, BIG_REQUEST], ids=["small", "big"])
 def test_connection_that_breaks_leaves_the_call_unknown(script, request_):
