@@ -79,6 +79,7 @@ class Call:
     def __init__(self, exchange: Exchange, call_id: str, request: CreateStream, behaviour: Behaviour) -> None:
         self.call_id = call_id
         self.first_socket_open = asyncio.Event()
+        self.is_streaming = False
         self._exchange = exchange
         self._request = request
         self._behaviour = behaviour
@@ -131,16 +132,18 @@ class Call:
             return EndedBy.NOT_CONNECTED, {}
         line = self._line()
         stream = self._stream(socket, line, recorder)
+        self.is_streaming = True
         async with asyncio.TaskGroup() as group:
             for number in range(2, self._behaviour.streaming.sockets + 1):
                 group.create_task(self._try_another_socket(number))
             ended_by = await stream.run()
+        streamed_ms = line.now_ms
         if ended_by is EndedBy.TRANSFER:
             line.person_joins()
             for _ in range(PERSON_TALKS_MS // TICK_MS):
                 recorder.add(line.tick())
         return ended_by, {
-            "streamed_ms": line.now_ms,
+            "streamed_ms": streamed_ms,
             "heard_ms": line.playout.heard_samples // SAMPLES_PER_MS,
             "dropped_ms": line.playout.dropped_samples // SAMPLES_PER_MS,
             "prompts_heard": line.prompts_heard,

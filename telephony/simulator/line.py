@@ -60,7 +60,7 @@ class Utterance:
     """Something the callee began to say, ms since the stream began."""
 
     phrase: str
-    at_ms: int
+    from_ms: int
     duration_ms: int
 
 

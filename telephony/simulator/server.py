@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import tempfile
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,28 +39,30 @@ async def running(options: Options, clock: Clock | None = None) -> AsyncIterator
         OSError: the port is taken, or the ledger cannot be written.
     """
     clock = clock or Clock()
+    # Bound before the task group is entered: what goes wrong here is the caller's to handle, not a group's.
+    listener = socket.create_server((options.host, options.port), family=_family(options.host))
     ledger = Ledger(options.ledger)
-    tasks: set[asyncio.Task[None]] = set()
+    tasks: dict[asyncio.Task[None], Call | None] = {}
     stopping = asyncio.Event()
     try:
         with tempfile.TemporaryDirectory(prefix="psr-simulator-") as folder:
             async with asyncio.TaskGroup() as group:
 
-                def spawn(work: Coroutine[Any, Any, None]) -> None:
+                def spawn(work: Coroutine[Any, Any, None], call: Call | None = None) -> None:
                     task = group.create_task(_guarded(work))
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
+                    tasks[task] = call
+                    task.add_done_callback(tasks.pop)
+
+                def start(call: Call) -> None:
+                    spawn(call.run(), call)
+
+                base_url = _base_url(listener)
+                api = Api(Exchange(options, clock, ledger, Path(folder), stopping), base_url, start)
 
                 def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                     spawn(serve_connection(reader, writer, api.answer))
 
-                def start(call: Call) -> None:
-                    spawn(call.run())
-
-                server = await asyncio.start_server(accept, options.host, options.port)
-                host, port = server.sockets[0].getsockname()[:2]
-                base_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-                api = Api(Exchange(options, clock, ledger, Path(folder), stopping), base_url, start)
+                server = await asyncio.start_server(accept, sock=listener)
                 try:
                     yield Simulator(base_url, ledger)
                 finally:
@@ -67,14 +70,27 @@ async def running(options: Options, clock: Clock | None = None) -> AsyncIterator
                     stopping.set()
                     await _finish(tasks)
     finally:
+        listener.close()
         ledger.close()
 
 
-async def _finish(tasks: set[asyncio.Task[None]]) -> None:
-    """Wait for live calls to say goodbye, then cancel what is left."""
-    if tasks:
-        await asyncio.wait(tasks, timeout=STOP_DEADLINE_S)
-    for task in list(tasks):
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _base_url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _finish(tasks: Mapping[asyncio.Task[None], Call | None]) -> None:
+    """Give calls that are streaming time to say goodbye; cancel everything else, and at the deadline them too."""
+    streaming = [task for task, call in tasks.items() if call is not None and call.is_streaming]
+    for task in set(tasks).difference(streaming):
+        task.cancel()
+    if streaming:
+        await asyncio.wait(streaming, timeout=STOP_DEADLINE_S)
+    for task in streaming:
         task.cancel()
 
 

@@ -1,0 +1,114 @@
+"""The ear and the mind, in frames instead of seconds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telephony.simulator.audio import TICK_MS, TICK_SAMPLES, Samples
+from telephony.simulator.behaviour_table import TABLE
+from telephony.simulator.behaviours import Persona
+from telephony.simulator.callee import MIN_PROMPT_MS, Callee, Ear, HangUp, Say, Sound
+
+LOUD: Samples = np.tile(np.array([3000, -3000], np.int16), TICK_SAMPLES // 2)
+QUIET: Samples = np.random.default_rng(1).normal(0, 100, TICK_SAMPLES).astype(np.int16)
+
+
+def frames(*parts: tuple[Samples, int]) -> list[Samples]:
+    """Each sound for so many ms."""
+    return [sound for sound, duration_ms in parts for _ in range(duration_ms // TICK_MS)]
+
+
+def heard(ear: Ear, sounds: list[Samples]) -> list[tuple[int, Sound]]:
+    noticed = [(at, ear.hear(sound)) for at, sound in enumerate(sounds, start=1)]
+    return [(at * TICK_MS, sound) for at, sound in noticed if sound]
+
+
+def acts(persona: Persona, sounds: list[Samples]) -> list[tuple[int, Say | HangUp]]:
+    callee = Callee(persona)
+    return [
+        (at * TICK_MS, act) for at, sound in enumerate(sounds, start=1) for act in callee.tick(sound, is_speaking=False)
+    ]
+
+
+def test_a_prompt_is_loud_for_long_enough_and_ends_with_a_pause() -> None:
+    assert heard(Ear(600), frames((QUIET, 500), (LOUD, 1000), (QUIET, 1000))) == [
+        (500 + MIN_PROMPT_MS, Sound.PROMPT_BEGAN),
+        (500 + 1000 + 600, Sound.PROMPT_ENDED),
+    ]
+
+
+def test_a_breath_inside_a_prompt_does_not_end_it() -> None:
+    assert heard(Ear(600), frames((LOUD, 1000), (QUIET, 580), (LOUD, 1000), (QUIET, 600))) == [
+        (MIN_PROMPT_MS, Sound.PROMPT_BEGAN),
+        (1000 + 580 + 1000 + 600, Sound.PROMPT_ENDED),
+    ]
+
+
+def test_clicks_are_no_prompts() -> None:
+    assert heard(Ear(600), frames((LOUD, 100), (QUIET, 700), (LOUD, 100), (QUIET, 700))) == []
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 80)), max_size=30))
+def test_prompts_begin_and_end_in_turn(parts: list[tuple[bool, int]]) -> None:
+    ear = Ear(600)
+    sounds = frames(*((LOUD if is_loud else QUIET, count * TICK_MS) for is_loud, count in parts))
+    noticed = [sound for _, sound in heard(ear, sounds)]
+    assert noticed == [Sound.PROMPT_BEGAN, Sound.PROMPT_ENDED] * (len(noticed) // 2) + [Sound.PROMPT_BEGAN] * (
+        len(noticed) % 2
+    )
+    assert ear.is_in_prompt == bool(len(noticed) % 2)
+
+
+def test_a_reply_follows_each_prompt() -> None:
+    persona = Persona(replies=("yes", "no"), pause_ms=500, reaction_ms=200)
+    prompt = frames((LOUD, 1000), (QUIET, 1000))
+    assert acts(persona, prompt * 3) == [(1700, Say("yes")), (3700, Say("no"))]
+
+
+def test_a_person_who_barges_in_does_not_answer_that_prompt_again() -> None:
+    persona = Persona(replies=("yes", "no"), barges_into=1, barge_ms=600, pause_ms=500, reaction_ms=0)
+    prompt = frames((LOUD, 2000), (QUIET, 1000))
+    assert acts(persona, prompt * 2) == [(MIN_PROMPT_MS + 580, Say("yes")), (5500, Say("no"))]
+
+
+def test_a_person_leaves_in_mid_prompt() -> None:
+    persona = Persona(replies=("yes",), leaves_during=2, leave_ms=300, pause_ms=500, reaction_ms=0)
+    prompt = frames((LOUD, 2000), (QUIET, 1000))
+    assert acts(persona, prompt * 2) == [
+        (2500, Say("yes")),
+        (3000 + MIN_PROMPT_MS + 280, HangUp("left in mid-prompt")),
+    ]
+
+
+def test_a_person_who_has_said_everything_waits_and_leaves() -> None:
+    persona = Persona(replies=("yes",), pause_ms=500, reaction_ms=0, linger_ms=2000)
+    assert acts(persona, frames((LOUD, 1000), (QUIET, 5000))) == [
+        (1500, Say("yes")),
+        (3500, HangUp("nothing more to say")),
+    ]
+
+
+def test_a_person_who_hears_nothing_asks_once_and_gives_up() -> None:
+    persona = Persona(replies=("yes",), asks_after_ms=2000, gives_up_after_ms=5000)
+    assert acts(persona, frames((QUIET, 9000))) == [(2000, Say("hello")), (5000, HangUp("heard nothing"))]
+
+
+def test_a_call_never_outlasts_its_limit() -> None:
+    persona = Persona(replies=("yes",) * 9, hangs_up_after_ms=700)
+    assert acts(persona, frames((LOUD, 5000))) == [(700, HangUp("had enough"))]
+
+
+def test_the_opening_is_said_at_once() -> None:
+    assert acts(Persona(opening=("voicemail_greeting", "beep")), frames((QUIET, 60))) == [
+        (20, Say("voicemail_greeting")),
+        (20, Say("beep")),
+    ]
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.behaviour.name)
+def test_everybody_hangs_up_on_a_bot_that_never_speaks(row) -> None:
+    last = acts(row.behaviour.persona, frames((QUIET, 61_000)))[-1][1]
+    assert isinstance(last, HangUp)
