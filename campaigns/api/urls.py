@@ -1,7 +1,25 @@
-"""Routes of the REST API."""
+"""Routes of the REST API, below `/api/`."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from campaigns.api import agents, customers, errors, imports, suppression, trunks, webhooks
+
+router = SimpleRouter()
+router.register("customer-lists", customers.CustomerListView, "customer-list")
+router.register("imports", imports.ImportView, "import")
+router.register("customers", customers.CustomerView, "customer")
+router.register("trunks", trunks.TrunkView, "trunk")
+router.register("agents", agents.AgentView, "agent")
+router.register("suppressed-numbers", suppression.SuppressedNumberView, "suppressed-number")
+router.register("webhook-endpoints", webhooks.WebhookEndpointView, "webhook-endpoint")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("v1/", include(router.urls)),
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
+    re_path("", errors.not_found),
+]
