@@ -5,26 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
-from django.conf import settings
 from django.db.models import Count, QuerySet
 
 from campaigns.enums import AttemptState, CampaignState, ContactState, WebhookEvent
-from campaigns.models import CallAttempt, Campaign, Contact
-from campaigns.policies.cadence import parse_cadence
-from campaigns.policies.outcomes import AttemptEnd, Progress, RedialRules, is_counted, settle
-from campaigns.queries.dialing import opening_for
+from campaigns.models import CallAttempt, Contact
+from campaigns.policies.outcomes import AttemptEnd, Progress, is_counted, settle
+from campaigns.queries.dialing import opening_for, redial_rules
 from campaigns.services.outbox import record_event
 from campaigns.states import CONTACT_STEPS, FINAL_CONTACT_STATES, next_state
-
-
-def redial_rules(campaign: Campaign) -> RedialRules:
-    """The campaign's rules of trying again, with the installation's floors."""
-    return RedialRules(
-        cadence=parse_cadence(campaign.cadence),
-        max_attempts=campaign.max_attempts,
-        redial_min_s=settings.REDIAL_MIN_S,
-        unconfirmed_redial_min_s=settings.UNCONFIRMED_REDIAL_MIN_S,
-    )
 
 
 def settle_contact(contact_id: int, end: AttemptEnd) -> Contact:

@@ -1,0 +1,182 @@
+"""The gates between a contact and its call, in order; the first closed one decides, and nothing is dialed on doubt.
+
+The same gates are asked in the transaction that writes the marker and by `why_not`, so the explanation cannot differ
+from the decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from campaigns.enums import CampaignState, Outcome, TrunkHold
+from campaigns.policies.calling_window import CallingWindow, is_open, next_opening
+
+
+class Gate(StrEnum):
+    """What can stand in the way of a call. Stable: these stand in attempts, in the API and in pages."""
+
+    CAMPAIGN = "campaign_not_running"
+    TRUNK_DISABLED = "trunk_disabled"
+    TRUNK_HELD = "trunk_held"
+    TRUNK_THROTTLED = "trunk_throttled"
+    NUMBER_CHANGED = "number_changed"
+    NUMBER_CLASS = "number_not_allowed"
+    SUPPRESSED = "suppressed"
+    MAX_ATTEMPTS = "max_attempts"
+    WINDOW = "outside_window"
+    RECENT_CALL = "called_recently"
+    # Only asked to explain a wait: the claim counts these for many contacts at once.
+    CONTACT = "contact_not_waiting"
+    NOT_DUE = "not_due"
+    NUMBER_BUSY = "number_in_another_call"
+    CAMPAIGN_LINES = "campaign_lines"
+    TRUNK_LINES = "trunk_lines"
+    CAMPAIGN_PACE = "campaign_pace"
+    TRUNK_PACE = "trunk_pace"
+    BRIDGE = "no_bridge_slot"
+
+
+LABELS: Mapping[Gate, str] = {
+    Gate.CAMPAIGN: "The campaign is running",
+    Gate.TRUNK_DISABLED: "The trunk is enabled and has a token",
+    Gate.TRUNK_HELD: "The trunk is not held",
+    Gate.TRUNK_THROTTLED: "The switch has not asked for a pause",
+    Gate.NUMBER_CHANGED: "The number is still the contact's",
+    Gate.NUMBER_CLASS: "The number may be dialed",
+    Gate.SUPPRESSED: "The number is not on the do-not-call list",
+    Gate.MAX_ATTEMPTS: "Attempts are left",
+    Gate.WINDOW: "The calling window is open there",
+    Gate.RECENT_CALL: "The number was not called a moment ago",
+    Gate.CONTACT: "The contact waits for a call",
+    Gate.NOT_DUE: "The contact is due",
+    Gate.NUMBER_BUSY: "No other call to this number is open",
+    Gate.CAMPAIGN_LINES: "The campaign has a free line",
+    Gate.TRUNK_LINES: "The trunk has a free line",
+    Gate.CAMPAIGN_PACE: "The campaign's calls per second allow one more",
+    Gate.TRUNK_PACE: "The trunk's calls per second allow one more",
+    Gate.BRIDGE: "A bridge can take the call",
+}
+# Gates that will not open by waiting end the contact; all others give it back.
+ENDING_GATES: Mapping[Gate, Outcome] = {
+    Gate.NUMBER_CLASS: Outcome.BLOCKED,
+    Gate.SUPPRESSED: Outcome.BLOCKED,
+    Gate.MAX_ATTEMPTS: Outcome.BLOCKED,
+}
+OVER_STATES = frozenset({CampaignState.CANCELED, CampaignState.FINISHED})
+
+
+@dataclass(frozen=True, slots=True)
+class GateState:
+    """One gate as it stands. `reason` says why it is closed; `opens_at` is None where nobody can say."""
+
+    code: Gate
+    is_open: bool
+    reason: str = ""
+    opens_at: datetime | None = None
+
+    @property
+    def label(self) -> str:
+        """What the gate asks, as a statement that holds when it is open."""
+        return LABELS[self.code]
+
+
+@dataclass(frozen=True, slots=True)
+class DialFacts:
+    """All that the dial-time gates look at, read in one transaction.
+
+    `frozen_number` is the number the attempt was claimed for; `number_fault` is empty for a number of an allowed
+    class; `rested_at` is when a number that was just called may be called again, None if it was not.
+    """
+
+    campaign_state: CampaignState
+    is_trunk_usable: bool
+    trunk_hold: TrunkHold
+    trunk_hold_detail: str
+    throttled_until: datetime | None
+    contact_number: str
+    frozen_number: str
+    number_fault: str
+    is_suppressed: bool
+    attempts_made: int
+    max_attempts: int
+    window: CallingWindow
+    zones: tuple[str, ...]
+    rested_at: datetime | None
+
+
+def dial_gates(facts: DialFacts, now: datetime) -> list[GateState]:
+    """Every gate that is asked before the marker, in order."""
+    return [
+        gate(
+            Gate.CAMPAIGN,
+            facts.campaign_state is CampaignState.RUNNING,
+            f"It is {facts.campaign_state.label.lower()}.",
+        ),
+        gate(Gate.TRUNK_DISABLED, facts.is_trunk_usable, "Enable the trunk and set its token."),
+        gate(
+            Gate.TRUNK_HELD,
+            facts.trunk_hold is TrunkHold.NONE,
+            facts.trunk_hold_detail or facts.trunk_hold.label,
+        ),
+        gate(
+            Gate.TRUNK_THROTTLED,
+            facts.throttled_until is None or facts.throttled_until <= now,
+            "The switch answered 429.",
+            facts.throttled_until,
+        ),
+        gate(Gate.NUMBER_CHANGED, facts.contact_number == facts.frozen_number, "It changed after the claim.", now),
+        gate(Gate.NUMBER_CLASS, not facts.number_fault, facts.number_fault),
+        gate(Gate.SUPPRESSED, not facts.is_suppressed, "Take it off the list to call it."),
+        gate(
+            Gate.MAX_ATTEMPTS,
+            facts.attempts_made < facts.max_attempts,
+            f"{facts.attempts_made} of {facts.max_attempts} are used.",
+        ),
+        _window_gate(facts, now),
+        gate(
+            Gate.RECENT_CALL,
+            facts.rested_at is None or facts.rested_at <= now,
+            "Its last call, in whichever campaign, was a moment ago.",
+            facts.rested_at,
+        ),
+    ]
+
+
+def gate(code: Gate, is_open: bool, reason: str, opens_at: datetime | None = None) -> GateState:
+    """A gate's state; an open gate has no reason and no time."""
+    return GateState(code, True) if is_open else GateState(code, False, reason, opens_at)
+
+
+def first_closed(gates: Iterable[GateState]) -> GateState | None:
+    """The gate that decides, or None if the way is free."""
+    return next((state for state in gates if not state.is_open), None)
+
+
+def refusal_outcome(closed: GateState, campaign_state: CampaignState) -> Outcome:
+    """How an attempt ends that a gate has refused."""
+    if campaign_state in OVER_STATES:
+        return Outcome.CANCELED
+    return ENDING_GATES.get(closed.code, Outcome.RELEASED)
+
+
+def refusal_retry_at(closed: GateState, now: datetime) -> datetime | None:
+    """When a refused contact may be claimed again; None backs off.
+
+    A campaign that is not running claims nobody, so its contacts need no wait of their own.
+    """
+    return now if closed.code is Gate.CAMPAIGN else closed.opens_at
+
+
+def _window_gate(facts: DialFacts, now: datetime) -> GateState:
+    if is_open(facts.window, facts.zones, now):
+        return GateState(Gate.WINDOW, True)
+    return GateState(
+        Gate.WINDOW, False, f"It is closed in {_named(facts.zones)}.", next_opening(facts.window, facts.zones, now)
+    )
+
+
+def _named(zones: Sequence[str]) -> str:
+    return ", ".join(zones)

@@ -1,0 +1,105 @@
+"""What stands against launching a campaign, each thing with the field to change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from campaigns.enums import App, TrunkHold
+from campaigns.models import Campaign, ListEntry
+from campaigns.policies.cadence import parse_cadence
+from campaigns.policies.calling_window import parse_window
+from campaigns.policies.parameter_template import parse_template
+
+# Source: vendor-docs/psr-3, `extension`; its form is in reliability C.3.
+EXTENSION = re.compile(r"[0-9]{2,6}")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason against a launch: the campaign's field and what to do."""
+
+    field: str
+    message: str
+
+
+def preflight(campaign: Campaign) -> list[Problem]:
+    """Every reason against launching the campaign as it is; empty if it can be launched."""
+    return [problem for check in _CHECKS for problem in check(campaign)]
+
+
+def _check_trunk(campaign: Campaign) -> Iterator[Problem]:
+    trunk = campaign.trunk
+    if not trunk.is_enabled:
+        yield Problem("trunk", f"The trunk “{trunk.name}” is disabled. Enable it or choose another.")
+    if not (trunk.base_url and trunk.token):
+        yield Problem("trunk", f"The trunk “{trunk.name}” has no address or no token. Set both.")
+    if trunk.hold != TrunkHold.NONE:
+        yield Problem("trunk", f"The trunk “{trunk.name}” is held: {TrunkHold(trunk.hold).label}. Release it first.")
+
+
+def _check_public_url(_: Campaign) -> Iterator[Problem]:
+    if not settings.PUBLIC_WS_URL.startswith(("ws://", "wss://")):
+        yield Problem("trunk", "PUBLIC_WS_URL is not set: the switch would not know where to bring the call.")
+
+
+def _check_lists(campaign: Campaign) -> Iterator[Problem]:
+    lists = list(campaign.customer_lists.all())
+    if not lists:
+        yield Problem("customer_lists", "Choose at least one customer list.")
+    elif not ListEntry.objects.filter(list__in=lists).exists():
+        yield Problem("customer_lists", "The chosen lists are empty. Import customers first.")
+
+
+def _check_template(campaign: Campaign) -> Iterator[Problem]:
+    try:
+        template = parse_template(campaign.parameter_template)
+    except ValueError as error:
+        yield Problem("parameter_template", str(error))
+        return
+    for customer_list in campaign.customer_lists.all():
+        missing = template.missing_columns(customer_list.columns)
+        if missing:
+            yield Problem("parameter_template", f"The list “{customer_list.name}” has no column {', '.join(missing)}.")
+
+
+def _check_app(campaign: Campaign) -> Iterator[Problem]:
+    if campaign.app == App.DIAL and not EXTENSION.fullmatch(campaign.extension):
+        yield Problem("extension", "With dial, an extension of 2 to 6 digits must be rung first.")
+    if campaign.app == App.BOT and not campaign.is_silence:
+        path = settings.DATA_DIR / "prompts" / campaign.audio_file
+        if not campaign.audio_file or not path.is_file():
+            yield Problem("audio_file", "Upload the audio to play at answer, or choose silence.")
+
+
+def _check_window(campaign: Campaign) -> Iterator[Problem]:
+    window = yield from _parsed("calling_window", parse_window, campaign.calling_window)
+    if window is not None and window.is_never_open:
+        yield Problem("calling_window", "The calling window is never open. Add hours to at least one day.")
+
+
+def _check_cadence(campaign: Campaign) -> Iterator[Problem]:
+    yield from _parsed("cadence", parse_cadence, campaign.cadence)
+
+
+def _parsed(field: str, parse: Callable[[Any], Any], raw: Any) -> Any:
+    try:
+        return parse(raw)
+    except ValueError as error:
+        yield Problem(field, str(error))
+        return None
+
+
+_CHECKS: tuple[Callable[[Campaign], Iterator[Problem]], ...] = (
+    _check_trunk,
+    _check_public_url,
+    _check_lists,
+    _check_template,
+    _check_app,
+    _check_window,
+    _check_cadence,
+)

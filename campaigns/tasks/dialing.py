@@ -1,0 +1,144 @@
+"""The dialer's tasks: tick claims, place_call places, reap repairs.
+
+None of these messages matters: a tick that is lost is followed by the next, a place_call that is lost leaves a claim
+that the reaper gives back, and one that comes twice finds the attempt already on its way.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from uuid import UUID
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from campaigns.crash_points import reach
+from campaigns.enums import AttemptState
+from campaigns.errors import CampaignNotReady, IllegalTransition
+from campaigns.policies.call_tokens import digest
+from campaigns.queries.dialing import dialable_trunk_ids, due_launches, unfilled_campaign_ids
+from campaigns.services import attempts, campaigns, dialing
+from campaigns.tasks.launching import fill_contacts
+from telephony.errors import LocalProtocolError
+from telephony.psr.classifier import classify
+from telephony.psr.client import AuthScheme, PsrClient
+
+log = logging.getLogger(__name__)
+
+CLIENTS_MAX = 64
+
+_clients: dict[tuple[str, str, str, float, float], PsrClient] = {}
+_clients_lock = threading.Lock()
+
+
+@shared_task(ignore_result=True)
+def tick() -> None:
+    """Claim what is due on every trunk, send each claim on its way, and close the campaigns that are over."""
+    now = timezone.now()
+    for trunk_id in dialable_trunk_ids():
+        _publish(dialing.claim_due(trunk_id, now=now))
+    campaigns.finish_all(now=now)
+
+
+@shared_task(ignore_result=True, soft_time_limit=30, time_limit=60)
+def place_call(*, attempt_id: str, fence: int) -> None:
+    """Place one claimed attempt with one POST, unless a rule or the clock says no."""
+    # Boot time goes on while the machine sleeps; the process may have slept between marker and POST.
+    started_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    order = dialing.mark(UUID(attempt_id), fence, now=timezone.now())
+    if order is None:
+        return
+    try:
+        client = client_for(order)
+    except LocalProtocolError as error:
+        log.warning("trunk_unusable", extra={"attempt_id": attempt_id, "detail": str(error)})
+        _release(order, "trunk_unusable")
+        return
+    if time.clock_gettime(time.CLOCK_BOOTTIME) - started_s > settings.PAUSE_BUDGET_S:
+        _release(order, "paused")
+        return
+    answer = client.create_stream(order.request)
+    reach("answered")
+    verdict = classify(
+        answer, is_503_safe=settings.PSR_503_IS_SAFE, refused_codes=frozenset(settings.PSR_REFUSED_CODES)
+    )
+    log.info("call_placed", extra={"attempt_id": attempt_id, "verdict": verdict.dial.value, "reason": verdict.reason})
+    dialing.apply_verdict(order.attempt_id, verdict=verdict, answer=answer, now=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def reap() -> None:
+    """Move on every attempt whose deadline has passed."""
+    while attempts.reap(now=timezone.now()) == attempts.REAP_BATCH:
+        pass
+
+
+@shared_task(ignore_result=True)
+def start_scheduled() -> None:
+    """Launch the campaigns whose time has come, and take up every launch that stopped half way."""
+    now = timezone.now()
+    for campaign_id in due_launches(now):
+        try:
+            campaigns.launch(campaign_id, now=now)
+            fill_contacts.delay(campaign_id=campaign_id)
+        except CampaignNotReady as problems:
+            campaigns.report_launch_problems(campaign_id, problems, now=now)
+        except IllegalTransition:
+            # Somebody else launched or canceled it first.
+            continue
+    for campaign_id in unfilled_campaign_ids(now):
+        fill_contacts.delay(campaign_id=campaign_id)
+
+
+def client_for(order: dialing.DialOrder) -> PsrClient:
+    """The process's one client of a trunk, which keeps its TLS context.
+
+    Raises:
+        LocalProtocolError: the trunk's address or token cannot be used.
+    """
+    key = (
+        order.base_url,
+        order.auth_scheme,
+        digest(order.trunk_token),
+        settings.DIAL_CONNECT_TIMEOUT_S,
+        settings.DIAL_TOTAL_TIMEOUT_S,
+    )
+    with _clients_lock:
+        if key not in _clients:
+            if len(_clients) >= CLIENTS_MAX:
+                _clients.clear()
+            _clients[key] = PsrClient(
+                order.base_url,
+                order.trunk_token,
+                AuthScheme(order.auth_scheme),
+                connect_timeout_s=settings.DIAL_CONNECT_TIMEOUT_S,
+                total_timeout_s=settings.DIAL_TOTAL_TIMEOUT_S,
+            )
+        return _clients[key]
+
+
+def _publish(claims: Sequence[dialing.Claimed]) -> None:
+    """Send each claim to the dial workers; at the first failure give the rest back instead of waiting for each."""
+    for place, claim in enumerate(claims):
+        try:
+            place_call.delay(attempt_id=str(claim.attempt_id), fence=claim.fence)
+        except OperationalError:
+            log.warning("broker_unreachable", extra={"claims_given_back": len(claims) - place})
+            for unsent in claims[place:]:
+                # If that message went out after all, it finds an attempt that has ended and does nothing.
+                dialing.release(
+                    unsent.attempt_id,
+                    reason="broker_unreachable",
+                    now=timezone.now(),
+                    only_from=AttemptState.CLAIMED,
+                )
+            return
+
+
+def _release(order: dialing.DialOrder, reason: str) -> None:
+    dialing.release(order.attempt_id, reason=reason, now=timezone.now(), only_from=AttemptState.DISPATCHING)

@@ -1,0 +1,314 @@
+"""Attempts: the only writer of their state, and what a socket with a token may become."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from campaigns.enums import AttemptState, CampaignState, ContactState, Outcome, WebhookEvent
+from campaigns.errors import CallRefused, IllegalTransition
+from campaigns.models import AttemptLog, CallAttempt, Contact, OutboxEvent, SuppressedNumber
+from campaigns.policies.call_tokens import CallTokenClaims, digest, mint
+from campaigns.services import attempts
+from campaigns.services.attempts import advance, connect, end_attempt, reap, token_keys
+from campaigns.states import ATTEMPT_STEPS
+from tests.factories import NOW, make_attempt, make_campaign, make_contact
+
+pytestmark = pytest.mark.django_db
+
+LATER = NOW + timedelta(minutes=2)
+STATE_FIELDS = {AttemptState.ENDED: {"outcome": Outcome.NO_ANSWER, "ended_at": NOW, "deadline_at": None}}
+
+
+def attempt_in(state: AttemptState, *, contact: Contact | None = None, token: str = "", **fields) -> CallAttempt:
+    contact = contact or make_contact(state=ContactState.DIALING, next_attempt_at=None)
+    return make_attempt(contact, state=state, token_digest=digest(token) if token else "", is_counted=False, **fields)
+
+
+def dialed(state: AttemptState = AttemptState.DISPATCHING, **fields) -> tuple[CallAttempt, str]:
+    """An attempt on its way, with the token its switch was given."""
+    attempt = attempt_in(state, **fields)
+    claims = CallTokenClaims(attempt.pk, attempt.contact_id, 1, NOW + timedelta(minutes=10))
+    token = mint(claims, keys=token_keys())
+    CallAttempt.objects.filter(pk=attempt.pk).update(token_digest=digest(token))
+    return attempt, token
+
+
+def steps_of(attempt: CallAttempt) -> list[tuple[str, str, str]]:
+    return list(attempt.log.order_by("id").values_list("from_state", "to_state", "reason"))
+
+
+@pytest.mark.parametrize("old", [state for state in AttemptState if state is not AttemptState.ENDED])
+@pytest.mark.parametrize("new", list(AttemptState))
+def test_advance_follows_the_table_and_logs_or_changes_nothing(old: AttemptState, new: AttemptState) -> None:
+    attempt = attempt_in(old)
+    outcome = Outcome.NO_ANSWER if new is AttemptState.ENDED else None
+    deadline_at = None if new is AttemptState.ENDED else LATER
+    if new in ATTEMPT_STEPS[old]:
+        moved = advance(attempt.pk, new, now=LATER, reason="why", outcome=outcome, deadline_at=deadline_at)
+        assert (moved.state, moved.reason, moved.deadline_at) == (new, "why", deadline_at)
+        assert steps_of(attempt)[1:] == [(old, new, "why")]
+    else:
+        with pytest.raises(IllegalTransition):
+            advance(attempt.pk, new, now=LATER, outcome=outcome, deadline_at=deadline_at)
+        assert CallAttempt.objects.get(pk=attempt.pk).state == old
+        assert len(steps_of(attempt)) == 1
+
+
+def test_advance_only_from_refuses_another_present_state() -> None:
+    attempt = attempt_in(AttemptState.IN_CALL)
+    with pytest.raises(IllegalTransition):
+        end_attempt(
+            attempt.pk,
+            outcome=Outcome.UNCONFIRMED,
+            reason="no_proof",
+            now=LATER,
+            only_from=AttemptState.UNKNOWN,
+        )
+    assert CallAttempt.objects.get(pk=attempt.pk).state == AttemptState.IN_CALL
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "made", "wait_s"),
+    [
+        (Outcome.ANSWERED, ContactState.DONE, 1, None),
+        (Outcome.BUSY, ContactState.PENDING, 1, 600),
+        (Outcome.NO_ANSWER, ContactState.PENDING, 1, 1800),
+        (Outcome.UNCONFIRMED, ContactState.PENDING, 1, 14_400),
+        (Outcome.RELEASED, ContactState.PENDING, 0, 5),
+        (Outcome.BLOCKED, ContactState.BLOCKED, 0, None),
+        (Outcome.CANCELED, ContactState.CANCELED, 0, None),
+        (Outcome.INVALID_NUMBER, ContactState.EXHAUSTED, 1, None),
+    ],
+)
+def test_end_attempt_settles_the_contact(outcome, state, made, wait_s) -> None:
+    campaign = make_campaign(calling_window={"days": {day: [["00:00", "24:00"]] for day in DAYS}})
+    contact = make_contact(campaign, state=ContactState.DIALING)
+    attempt = attempt_in(AttemptState.PLACED, contact=contact)
+    assert end_attempt(attempt.pk, outcome=outcome, reason="why", now=NOW) is True
+    contact.refresh_from_db()
+    due_at = None if wait_s is None else NOW + timedelta(seconds=wait_s)
+    assert (contact.state, contact.attempts_made, contact.next_attempt_at) == (state, made, due_at)
+    assert contact.last_outcome == outcome
+    finished = OutboxEvent.objects.filter(type=WebhookEvent.CONTACT_FINISHED, subject=str(contact.pk))
+    assert finished.count() == (0 if state is ContactState.PENDING else 1)
+
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def test_end_attempt_puts_the_next_try_into_the_window() -> None:
+    window = {"timezone": "UTC", "days": {day: [["08:00", "09:00"]] for day in DAYS}}
+    contact = make_contact(make_campaign(calling_window=window), state=ContactState.DIALING)
+    attempt = attempt_in(AttemptState.PLACED, contact=contact)
+    end_attempt(attempt.pk, outcome=Outcome.NO_ANSWER, reason="no_connect", now=NOW)
+    contact.refresh_from_db()
+    assert contact.next_attempt_at == (NOW + timedelta(days=1)).replace(hour=8, minute=0)
+
+
+def test_end_attempt_twice_ends_once() -> None:
+    attempt = attempt_in(AttemptState.IN_CALL, answered_at=NOW)
+    assert end_attempt(attempt.pk, outcome=Outcome.ANSWERED, reason="call", now=LATER) is True
+    assert end_attempt(attempt.pk, outcome=Outcome.FAILED, reason="again", now=LATER) is False
+    attempt.refresh_from_db()
+    assert (attempt.outcome, attempt.contact.attempts_made) == (Outcome.ANSWERED, 1)
+
+
+def test_voicemail_is_a_machine_and_is_tried_again() -> None:
+    attempt = attempt_in(AttemptState.IN_CALL, answered_at=NOW)
+    end_attempt(attempt.pk, outcome=Outcome.ANSWERED, reason="call", now=LATER, disposition="voicemail")
+    attempt.refresh_from_db()
+    assert (attempt.outcome, attempt.contact.state) == (Outcome.MACHINE, ContactState.PENDING)
+
+
+def test_do_not_call_blocks_the_number_everywhere() -> None:
+    attempt = attempt_in(AttemptState.IN_CALL, answered_at=NOW)
+    elsewhere = make_contact(make_campaign(), customer=attempt.contact.customer)
+    end_attempt(attempt.pk, outcome=Outcome.ANSWERED, reason="call", now=LATER, disposition="do_not_call")
+    elsewhere.refresh_from_db()
+    attempt.contact.refresh_from_db()
+    assert SuppressedNumber.objects.get().phone_number == attempt.phone_number
+    assert (attempt.contact.state, elsewhere.state) == (ContactState.BLOCKED, ContactState.BLOCKED)
+    assert attempt.outcome == "" and CallAttempt.objects.get(pk=attempt.pk).outcome == Outcome.ANSWERED
+
+
+def test_contact_of_a_canceled_campaign_is_not_tried_again() -> None:
+    contact = make_contact(make_campaign(state=CampaignState.CANCELED), state=ContactState.DIALING)
+    attempt = attempt_in(AttemptState.PLACED, contact=contact)
+    end_attempt(attempt.pk, outcome=Outcome.NO_ANSWER, reason="no_connect", now=LATER)
+    contact.refresh_from_db()
+    assert contact.state == ContactState.CANCELED
+
+
+@pytest.mark.parametrize("state", [AttemptState.DISPATCHING, AttemptState.UNKNOWN, AttemptState.PLACED])
+def test_connect_makes_the_attempt_a_call(state: AttemptState, settings) -> None:
+    attempt, token = dialed(state)
+    connected = connect(token=token, switch_call_id="sw-1", now=LATER)
+    assert (connected.state, connected.switch_call_id) == (AttemptState.IN_CALL, "sw-1")
+    assert (connected.token_used_at, connected.answered_at) == (LATER, LATER)
+    assert connected.deadline_at == LATER + timedelta(seconds=settings.MAX_CALL_S + settings.CALL_LOST_S)
+    assert steps_of(attempt)[1:] == [(state, AttemptState.IN_CALL, "socket")]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNCONFIRMED, Outcome.NO_ANSWER])
+def test_connect_after_the_deadline_corrects_the_outcome(outcome: Outcome) -> None:
+    attempt, token = dialed(AttemptState.UNKNOWN)
+    end_attempt(attempt.pk, outcome=outcome, reason="no_proof", now=NOW)
+    connected = connect(token=token, switch_call_id="sw-1", now=LATER)
+    assert (connected.state, connected.outcome, connected.reason) == (
+        AttemptState.ENDED,
+        Outcome.ANSWERED,
+        "late_connect",
+    )
+    contact = Contact.objects.get(pk=attempt.contact_id)
+    assert (contact.state, contact.next_attempt_at, contact.attempts_made) == (ContactState.DONE, None, 1)
+    assert steps_of(attempt)[-1] == (AttemptState.ENDED, AttemptState.ENDED, "late_connect")
+    assert end_attempt(attempt.pk, outcome=Outcome.ANSWERED, reason="call", now=LATER, disposition="completed") is True
+    contact.refresh_from_db()
+    assert contact.disposition == "completed"
+    assert OutboxEvent.objects.filter(type=WebhookEvent.CONTACT_FINISHED).count() == 1
+
+
+def test_connect_after_the_deadline_calls_off_a_claimed_redial() -> None:
+    attempt, token = dialed(AttemptState.UNKNOWN)
+    end_attempt(attempt.pk, outcome=Outcome.UNCONFIRMED, reason="no_proof", now=NOW)
+    Contact.objects.filter(pk=attempt.contact_id).update(state=ContactState.DIALING, next_attempt_at=None)
+    redial = attempt_in(AttemptState.CLAIMED, contact=Contact.objects.get(pk=attempt.contact_id), number=2)
+    connect(token=token, switch_call_id="sw-1", now=LATER)
+    redial.refresh_from_db()
+    assert (redial.state, redial.outcome) == (AttemptState.ENDED, Outcome.CANCELED)
+    assert Contact.objects.get(pk=attempt.contact_id).state == ContactState.DONE
+
+
+def test_connect_after_the_deadline_leaves_a_redial_under_way_and_ends_the_contact_with_it() -> None:
+    attempt, token = dialed(AttemptState.UNKNOWN)
+    end_attempt(attempt.pk, outcome=Outcome.UNCONFIRMED, reason="no_proof", now=NOW)
+    Contact.objects.filter(pk=attempt.contact_id).update(state=ContactState.DIALING, next_attempt_at=None)
+    redial = attempt_in(AttemptState.PLACED, contact=Contact.objects.get(pk=attempt.contact_id), number=2)
+    connect(token=token, switch_call_id="sw-1", now=LATER)
+    assert Contact.objects.get(pk=attempt.contact_id).state == ContactState.DIALING
+    end_attempt(redial.pk, outcome=Outcome.NO_ANSWER, reason="no_connect", now=LATER)
+    assert Contact.objects.get(pk=attempt.contact_id).state == ContactState.DONE
+
+
+def test_connect_uses_a_token_once() -> None:
+    _, token = dialed()
+    connect(token=token, switch_call_id="sw-1", now=LATER)
+    with pytest.raises(CallRefused) as refused:
+        connect(token=token, switch_call_id="sw-1", now=LATER)
+    assert (refused.value.status, refused.value.code) == (409, "token_used")
+
+
+def test_connect_refuses_another_call_id_than_the_switch_answered() -> None:
+    attempt, token = dialed(AttemptState.PLACED, switch_call_id="sw-1")
+    with pytest.raises(CallRefused) as refused:
+        connect(token=token, switch_call_id="sw-2", now=LATER)
+    assert (refused.value.status, refused.value.code) == (409, "call_id_differs")
+    assert CallAttempt.objects.get(pk=attempt.pk).state == AttemptState.PLACED
+
+
+def test_connect_refuses_a_call_id_of_another_attempt() -> None:
+    attempt_in(AttemptState.IN_CALL, switch_call_id="sw-1")
+    attempt, token = dialed()
+    with pytest.raises(CallRefused) as refused:
+        connect(token=token, switch_call_id="sw-1", now=LATER)
+    assert (refused.value.status, refused.value.code) == (409, "call_id_taken")
+    assert CallAttempt.objects.get(pk=attempt.pk).state == AttemptState.DISPATCHING
+
+
+@pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.UNCONFIRMED, Outcome.NO_ANSWER}))
+def test_connect_refuses_an_attempt_that_ended_for_certain(outcome: Outcome) -> None:
+    attempt, token = dialed()
+    end_attempt(attempt.pk, outcome=outcome, reason="why", now=NOW)
+    with pytest.raises(CallRefused) as refused:
+        connect(token=token, switch_call_id="sw-1", now=LATER)
+    assert (refused.value.status, refused.value.code) == (410, "attempt_over")
+
+
+def test_connect_refuses_forged_expired_unknown_and_foreign_tokens(django_assert_num_queries) -> None:
+    attempt, token = dialed()
+    claims = CallTokenClaims(attempt.pk, attempt.contact_id, 1, NOW + timedelta(minutes=10))
+    second = mint(claims, keys=token_keys())
+    unknown = mint(
+        CallTokenClaims(make_contact().campaign.agent and CallAttempt().pk, 1, 1, claims.expires_at), keys=token_keys()
+    )
+    seen = []
+    with django_assert_num_queries(0):
+        for bad, now in ((token[:-2] + "AA", NOW), ("x" * 40, NOW), (token, NOW + timedelta(hours=1))):
+            with pytest.raises(CallRefused) as refused:
+                connect(token=bad, switch_call_id="sw-1", now=now)
+            seen.append((refused.value.status, refused.value.code))
+    for bad in (second, unknown):
+        with pytest.raises(CallRefused) as refused:
+            connect(token=bad, switch_call_id="sw-1", now=NOW)
+        seen.append((refused.value.status, refused.value.code))
+    assert seen == [
+        (403, "token_forged"),
+        (403, "token_malformed"),
+        (410, "token_expired"),
+        (403, "token_foreign"),
+        (410, "attempt_unknown"),
+    ]
+
+
+@pytest.mark.parametrize("call_id", ["", "x" * 129])
+def test_connect_refuses_a_call_id_that_is_none(call_id: str) -> None:
+    _, token = dialed()
+    with pytest.raises(CallRefused) as refused:
+        connect(token=token, switch_call_id=call_id, now=LATER)
+    assert refused.value.code == "bad_call_id"
+
+
+@pytest.mark.parametrize(
+    ("state", "to", "outcome", "reason"),
+    [
+        (AttemptState.CLAIMED, AttemptState.ENDED, Outcome.RELEASED, "claim_lease"),
+        (AttemptState.DISPATCHING, AttemptState.UNKNOWN, "", "dispatch_lease"),
+        (AttemptState.UNKNOWN, AttemptState.ENDED, Outcome.UNCONFIRMED, "no_proof"),
+        (AttemptState.PLACED, AttemptState.ENDED, Outcome.NO_ANSWER, "no_connect"),
+        (AttemptState.IN_CALL, AttemptState.ENDED, Outcome.ANSWERED, "call_deadline"),
+    ],
+)
+def test_reap_moves_on_what_missed_its_deadline(state, to, outcome, reason) -> None:
+    overdue = attempt_in(state, deadline_at=NOW)
+    in_time = attempt_in(state, deadline_at=NOW + timedelta(seconds=1))
+    assert reap(now=NOW) == 1
+    overdue.refresh_from_db()
+    in_time.refresh_from_db()
+    assert (overdue.state, overdue.outcome, overdue.reason) == (to, outcome, reason)
+    assert in_time.state == state
+
+
+def test_reap_of_a_lost_marker_waits_for_ring_and_answer(settings) -> None:
+    campaign = make_campaign(ring_timeout_s=30)
+    contact = make_contact(campaign, state=ContactState.DIALING)
+    attempt = attempt_in(AttemptState.DISPATCHING, contact=contact, deadline_at=NOW)
+    reap(now=NOW)
+    attempt.refresh_from_db()
+    wait_s = settings.DIAL_TOTAL_TIMEOUT_S + 30 + settings.RING_GRACE_S
+    assert attempt.deadline_at == NOW + timedelta(seconds=wait_s)
+
+
+def test_reap_takes_one_batch_of_the_oldest() -> None:
+    early = attempt_in(AttemptState.PLACED, deadline_at=NOW - timedelta(seconds=9))
+    late = attempt_in(AttemptState.PLACED, deadline_at=NOW)
+    assert reap(now=NOW, limit=1) == 1
+    states = dict(CallAttempt.objects.values_list("pk", "state"))
+    assert states == {early.pk: AttemptState.ENDED, late.pk: AttemptState.PLACED}
+
+
+def test_released_attempt_frees_its_number_and_backs_off_further_each_time() -> None:
+    contact = make_contact(state=ContactState.DIALING)
+    waits = []
+    for _ in range(8):
+        attempt = attempt_in(AttemptState.CLAIMED, contact=contact, number=1)
+        end_attempt(attempt.pk, outcome=Outcome.RELEASED, reason="not_connected", now=NOW)
+        contact.refresh_from_db()
+        assert contact.next_attempt_at
+        waits.append((contact.next_attempt_at - NOW).total_seconds())
+        Contact.objects.filter(pk=contact.pk).update(state=ContactState.DIALING)
+    assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
+    assert set(CallAttempt.objects.values_list("number", "is_counted")) == {(None, False)}
+    assert AttemptLog.objects.filter(reason="not_connected").count() == 8
+    assert attempts.REAP_BATCH == 200
