@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 
 class Connection:
@@ -120,3 +122,27 @@ class ScriptedServer:
 def scripted(script: Script) -> contextlib.AbstractContextManager[ScriptedServer]:
     """A running server that plays `script` for every connection."""
     return ScriptedServer(script).running()
+
+
+def answering(status: str, body: bytes = b"", *headers: str) -> contextlib.AbstractContextManager[ScriptedServer]:
+    """A running server that reads each request and answers it."""
+
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.answer(status, body, *headers)
+
+    return scripted(script)
+
+
+def tls_answering(certificate: tuple[Path, Path], body: bytes) -> contextlib.AbstractContextManager[ScriptedServer]:
+    """A running server that answers 200 over TLS; `certificate` is (certificate file, key file)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+
+    def script(connection: Connection) -> None:
+        connection.sock = context.wrap_socket(connection.sock, server_side=True)
+        with connection.sock:
+            connection.read_request()
+            connection.answer("200 OK", body)
+
+    return scripted(script)

@@ -1,5 +1,3 @@
-import datetime
-import ipaddress
 import json
 import logging
 import socket
@@ -8,10 +6,6 @@ import threading
 import time
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from telephony.errors import LocalProtocolError
 from telephony.protocols.events import Channel
@@ -20,7 +14,7 @@ from telephony.psr.answers import AnswerKind
 from telephony.psr.classifier import DialVerdict, TrunkAction, classify
 from telephony.psr.client import AuthScheme, PsrClient, RecordingKind, RecordingResult
 from telephony.psr.payloads import AudioFile, CreateStreamRequest, PsrApp
-from tests.telephony.psr.scripted_server import ScriptedServer, scripted
+from tests.telephony.psr.scripted_server import ScriptedServer, answering, scripted, tls_answering
 
 TOKEN = "s3cr3t-sentinel-token"
 URL_TOKEN = "url-sentinel-7d8f9a"
@@ -47,14 +41,6 @@ OK_BODY = json.dumps({"code": "OK", "message": "OK", "data": {"call_id": CALL_ID
 def client_of(server, **settings):
     settings = {"connect_timeout_s": 1.0, "total_timeout_s": 1.0} | settings
     return PsrClient(server.base_url, TOKEN, **settings)
-
-
-def answering(status, body=b"", *headers):
-    def script(connection):
-        connection.read_request()
-        connection.answer(status, body, *headers)
-
-    return scripted(script)
 
 
 def closed_port():
@@ -305,47 +291,9 @@ def test_early_refusal_of_a_big_form_is_heard():
     assert (answer.status_code, classify(answer).dial) == (413, DialVerdict.REFUSED)
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A self-signed certificate for 127.0.0.1: (certificate file, key file)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "psr.test")])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "cert.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return folder / "cert.pem", folder / "key.pem"
-
-
-def tls_server(certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-
-    def script(connection):
-        connection.sock = context.wrap_socket(connection.sock, server_side=True)
-        with connection.sock:
-            connection.read_request()
-            connection.answer("200 OK", OK_BODY)
-
-    return scripted(script)
-
-
 def test_trusted_certificate_is_talked_to(certificate):
     trusting = ssl.create_default_context(cafile=str(certificate[0]))
-    with tls_server(certificate) as server:
+    with tls_answering(certificate, OK_BODY) as server:
         client = PsrClient(f"https://127.0.0.1:{server.port}", TOKEN, ssl_context=trusting)
         answer = client.create_stream(REQUEST)
 
@@ -353,7 +301,7 @@ def test_trusted_certificate_is_talked_to(certificate):
 
 
 def test_untrusted_certificate_gets_not_one_byte(certificate):
-    with tls_server(certificate) as server:
+    with tls_answering(certificate, OK_BODY) as server:
         answer = PsrClient(f"https://127.0.0.1:{server.port}", TOKEN).create_stream(REQUEST)
 
     assert answer.kind is AnswerKind.NOT_CONNECTED
