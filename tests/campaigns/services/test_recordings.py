@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.enums import ResultStep, StepState
+from campaigns.enums import ContactState, ResultStep, StepState
 from campaigns.models import Call, CallStep, Trunk
 from campaigns.services import calls, steps
 from campaigns.services.calls import CallEnd
@@ -21,7 +21,7 @@ WAV = build_wav(bytes(3200), 8000)
 
 def ended_call(base_url, **fields):
     trunk = make_trunk(base_url=base_url)
-    contact = make_contact(make_campaign(trunk=trunk), state="dialing")
+    contact = make_contact(make_campaign(trunk=trunk), state=ContactState.DIALING)
     attempt = make_attempt(contact, state="in_call", answered_at=NOW, **{"switch_call_id": "psr-1", **fields})
     call = make_call(attempt, duration_s=None, started_at=NOW)
     calls.finish_call(call_id=call.id, end=CallEnd("customer_hangup"), now=END)
