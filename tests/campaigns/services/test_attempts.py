@@ -130,7 +130,7 @@ def test_do_not_call_blocks_the_number_everywhere() -> None:
     attempt.contact.refresh_from_db()
     assert SuppressedNumber.objects.get().phone_number == attempt.phone_number
     assert (attempt.contact.state, elsewhere.state) == (ContactState.BLOCKED, ContactState.BLOCKED)
-    assert attempt.outcome == "" and CallAttempt.objects.get(pk=attempt.pk).outcome == Outcome.ANSWERED
+    assert CallAttempt.objects.get(pk=attempt.pk).outcome == Outcome.ANSWERED
 
 
 def test_contact_of_a_canceled_campaign_is_not_tried_again() -> None:
