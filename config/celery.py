@@ -62,6 +62,11 @@ def _every(task: str, seconds: float) -> dict[str, Any]:
     return {"task": f"campaigns.tasks.{task}", "schedule": seconds, "options": {"expires": max(2 * seconds, 5)}}
 
 
+def _heartbeat(queue: str, seconds: float) -> dict[str, Any]:
+    entry = _every("health.beat", seconds)
+    return entry | {"kwargs": {"queue": queue}, "options": entry["options"] | {"queue": queue}}
+
+
 app.conf.beat_schedule = {
     "tick": _every("dialing.tick", 1),
     "reap": _every("dialing.reap", 5),
@@ -70,5 +75,7 @@ app.conf.beat_schedule = {
     "sweep steps": _every("results.sweep_steps", 10),
     "relay webhooks": _every("webhooks.relay", 2),
     "resume imports": _every("imports.resume_imports", 15),
+    "beat dial": _heartbeat("dial", 5),
+    "beat results": _heartbeat("results", 5),
 }
 app.autodiscover_tasks(["campaigns"])

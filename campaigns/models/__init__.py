@@ -6,6 +6,7 @@ from campaigns.models.attempts import AttemptLog, BridgeNode, CallAttempt
 from campaigns.models.calls import Call, CallAnalysis, CallStep, TranscriptTurn
 from campaigns.models.campaigns import Campaign, CampaignEvent, Contact
 from campaigns.models.customers import Customer, CustomerList, ImportJob, ImportReject, ListEntry
+from campaigns.models.heartbeats import Heartbeat
 from campaigns.models.suppression import SuppressedNumber
 from campaigns.models.trunks import Trunk
 from campaigns.models.webhooks import OutboxEvent, WebhookDelivery, WebhookDeliveryAttempt, WebhookEndpoint
@@ -25,6 +26,7 @@ __all__ = [
     "Contact",
     "Customer",
     "CustomerList",
+    "Heartbeat",
     "IdempotencyRecord",
     "ImportJob",
     "ImportReject",

@@ -1,0 +1,135 @@
+"""The platform in numbers, for Prometheus: totals from the database, without a name or a number of anybody."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Min, QuerySet, Sum
+
+from campaigns.enums import AttemptState, CampaignState, ContactState, ImportState, Outcome, StepState
+from campaigns.models import (
+    BridgeNode,
+    Call,
+    CallAttempt,
+    CallStep,
+    Campaign,
+    Contact,
+    Heartbeat,
+    ImportJob,
+    OutboxEvent,
+    Trunk,
+    WebhookDelivery,
+)
+from campaigns.queries.health import BRIDGE_SEEN
+from campaigns.states import OPEN_ATTEMPT_STATES
+
+RECENT = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value; `labels` tell it from others of its metric."""
+
+    value: float
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """One metric with all its samples. `name` carries the unit."""
+
+    name: str
+    text: str
+    samples: tuple[Sample, ...]
+
+
+def platform_metrics(now: datetime) -> tuple[Gauge, ...]:
+    """Every gauge. States and outcomes that do not occur are there with 0, so that an alert can name them."""
+    return (*_dialing(now), *_live(now), *_afterwards(now), _disk())
+
+
+def _dialing(now: datetime) -> Iterator[Gauge]:
+    open_attempts = CallAttempt.objects.exclude(state=AttemptState.ENDED)
+    recent = CallAttempt.objects.filter(ended_at__gte=now - RECENT)
+    yield _by(
+        "campaigns", "Campaigns by state", "state", CampaignState.values, _counts(Campaign.objects.all(), "state")
+    )
+    yield _by("contacts", "Contacts by state", "state", ContactState.values, _counts(Contact.objects.all(), "state"))
+    yield _by("attempts_open", "Open attempts by state", "state", OPEN_ATTEMPT_STATES, _counts(open_attempts, "state"))
+    yield _one(
+        "attempts_overdue",
+        "Open attempts past their deadline; the reaper should keep this at 0",
+        open_attempts.filter(deadline_at__lt=now).count(),
+    )
+    yield _one(
+        "attempt_oldest_open_s",
+        "Age of the oldest open attempt, seconds",
+        _age_s(open_attempts.aggregate(at=Min("claimed_at"))["at"], now),
+    )
+    yield _by(
+        "attempts_ended_last_hour",
+        "Attempts that ended within the last hour, by outcome",
+        "outcome",
+        Outcome.values,
+        _counts(recent, "outcome"),
+    )
+    yield _one("trunks_held", "Trunks that dial nothing until a person looks", Trunk.objects.exclude(hold="").count())
+
+
+def _live(now: datetime) -> Iterator[Gauge]:
+    nodes = BridgeNode.objects.filter(seen_at__gte=now - BRIDGE_SEEN)
+    totals = nodes.aggregate(capacity=Sum("capacity"), calls=Sum("live_calls"), nodes=Count("pk"))
+    yield _one("calls_live", "Calls that have not ended", Call.objects.filter(ended_at=None).count())
+    yield _one("bridge_nodes", "Bridge processes seen lately", totals["nodes"])
+    yield _one("bridge_capacity_calls", "Calls the bridge processes can carry", totals["capacity"] or 0)
+    yield _one("bridge_live_calls", "Calls the bridge processes carry, by their own word", totals["calls"] or 0)
+    yield Gauge(
+        "trunkline_heartbeat_age_s",
+        "Seconds since a worker of the queue took the last heartbeat",
+        tuple(Sample((now - row.at).total_seconds(), {"queue": row.name}) for row in Heartbeat.objects.order_by("pk")),
+    )
+
+
+def _afterwards(now: datetime) -> Iterator[Gauge]:
+    waiting = OutboxEvent.objects.filter(is_relayed=False)
+    unfinished = (StepState.PENDING, StepState.FAILED, StepState.DEAD)
+    steps = CallStep.objects.filter(state__in=unfinished)
+    deliveries = WebhookDelivery.objects.filter(state__in=unfinished)
+    running = ImportJob.objects.filter(state__in=[ImportState.QUEUED, ImportState.RUNNING])
+    yield _by("call_steps", "Work after calls that is not done", "state", unfinished, _counts(steps, "state"))
+    yield _by(
+        "webhook_deliveries", "Deliveries that have not arrived", "state", unfinished, _counts(deliveries, "state")
+    )
+    yield _one("outbox_waiting", "Events not yet handed to deliveries", waiting.count())
+    yield _one(
+        "outbox_lag_s",
+        "Age of the oldest event not yet handed on, seconds",
+        _age_s(waiting.aggregate(at=Min("occurred_at"))["at"], now),
+    )
+    yield _one("imports_unfinished", "Imports queued or running", running.count())
+
+
+def _disk() -> Gauge:
+    return _one("disk_free_bytes", "Free space of the data directory", shutil.disk_usage(settings.DATA_DIR).free)
+
+
+def _one(name: str, text: str, value: float) -> Gauge:
+    return Gauge(f"trunkline_{name}", text, (Sample(value, {}),))
+
+
+def _by(name: str, text: str, label: str, values: Iterable[str], counts: Mapping[str, int]) -> Gauge:
+    samples = tuple(Sample(counts.get(value, 0), {label: str(value)}) for value in values)
+    return Gauge(f"trunkline_{name}", text, samples)
+
+
+def _counts(rows: QuerySet[Any], field: str) -> dict[str, int]:
+    return dict(rows.order_by().values_list(field).annotate(total=Count("pk")))
+
+
+def _age_s(at: datetime | None, now: datetime) -> float:
+    return 0.0 if at is None else (now - at).total_seconds()
