@@ -38,8 +38,8 @@ LEAD_IN_MS = 40
 TAIL_MS = 80
 SILENCE_DBFS = -46.0
 MUFFLED = frozenset({"mumble"})
-MUFFLED_CUTOFF_HZ = 600
-MUFFLED_PEAK_DBFS = -16.0
+MUFFLED_CUTOFF_HZ = 1000
+MUFFLED_PEAK_DBFS = -14.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,9 @@ CALLEE_VOICES: tuple[Voice, ...] = (
     Voice("bruno", "flite", "rms"),
     Voice("colin", "espeak-ng", "en-us+Alex", words_per_min=140),
     Voice("dave", "flite", "kal16"),
-    Voice("emma", "espeak-ng", "en-us+f2", words_per_min=140),
-    Voice("frank", "espeak-ng", "en-us+m3", words_per_min=130),
-    Voice("grace", "espeak-ng", "en-gb+f2", words_per_min=150),
+    Voice("emma", "espeak-ng", "en-gb+f3", words_per_min=140),
+    Voice("frank", "espeak-ng", "en-us+m3", words_per_min=145),
+    Voice("grace", "espeak-ng", "en-gb+f5", words_per_min=140),
     Voice("henry", "espeak-ng", "en-us", words_per_min=140),
 )
 
@@ -112,7 +112,7 @@ SINGLE_RECORDINGS: dict[str, tuple[Voice, str]] = {
         "Hello. You have reached the voice mail of the person you called. I am not able to come to the phone now. "
         "Please leave your name, your number and a short message after the tone, and I will call you back.",
     ),
-    "mumble": (CALLEE_VOICES[3], "Mm. Hmm, uh."),
+    "mumble": (Voice("mumbler", "espeak-ng", "en-us"), "Hmm."),
     "extension_hello": (Voice("desk", "flite", "awb"), "Service desk, hello."),
     "person_hello": (CALLEE_VOICES[0], "Hello, you are speaking with the service desk. How can I help you?"),
 }
