@@ -81,10 +81,12 @@ def post(
     exceptions: Collection[str] = (),
     resolve: Resolver = resolve_name,
     total_timeout_s: float = TOTAL_TIMEOUT_S,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> HttpAnswer:
     """POST once and say how it went. Follows no redirect, sends no cookie, uses no proxy, never raises for the peer.
 
-    `exceptions` are the `host:port` entries that may be private (settings.WEBHOOK_ALLOW_PRIVATE).
+    `exceptions` are the `host:port` entries that may be private (settings.WEBHOOK_ALLOW_PRIVATE);
+    `ssl_context` is for a private authority, None trusts the public ones.
     """
     started_s = time.monotonic()
     try:
@@ -96,7 +98,7 @@ def post(
         return HttpAnswer(_ms_since(started_s), error=f"not resolved: {type(error).__name__}")
     left_s = max(total_timeout_s - (time.monotonic() - started_s), 0.1)
     try:
-        with _client().stream(
+        with _client(ssl_context or _public_authorities()).stream(
             "POST",
             f"{safe.scheme}://{address}:{safe.port}{safe.target}",
             content=body,
@@ -143,13 +145,13 @@ def _ms_since(started_s: float) -> int:
 
 
 @functools.cache
-def _ssl_context() -> ssl.SSLContext:
+def _public_authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def _client() -> httpx.Client:
+def _client(ssl_context: ssl.SSLContext) -> httpx.Client:
     return httpx.Client(
-        transport=DeadlineTransport(_ssl_context()),
+        transport=DeadlineTransport(ssl_context),
         headers={"Accept-Encoding": "identity", "Connection": "close", "User-Agent": "trunkline-webhooks"},
         follow_redirects=False,
         trust_env=False,
