@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 
+import numpy as np
 import pybase64
 
 from telephony.errors import RemoteProtocolError
@@ -74,7 +75,7 @@ class FrameAligner:
 
 def split_stereo(interleaved: bytes) -> tuple[bytes, bytes]:
     """The left and the right samples of interleaved two-channel PCM16 (whole frames)."""
-    samples = memoryview(interleaved).cast("H")
+    samples = np.frombuffer(interleaved, np.uint16)
     return samples[::2].tobytes(), samples[1::2].tobytes()
 
 
@@ -82,11 +83,7 @@ def join_stereo(left: bytes, right: bytes) -> bytes:
     """Interleaved two-channel PCM16 from two equally long mono channels."""
     if len(left) != len(right) or len(left) % PCM16_SAMPLE_BYTES:
         raise ValueError("both channels must hold the same whole number of samples")
-    interleaved = bytearray(2 * len(left))
-    frames = memoryview(interleaved).cast("H")
-    frames[::2] = memoryview(left).cast("H")
-    frames[1::2] = memoryview(right).cast("H")
-    return bytes(interleaved)
+    return np.column_stack((np.frombuffer(left, np.uint16), np.frombuffer(right, np.uint16))).tobytes()
 
 
 class LegAudio:

@@ -117,7 +117,7 @@ class PsrServerCodec:
         self._chunk_bytes = chunk_ms * BYTES_PER_MS
         self._transfer_spelling = transfer_spelling
         self._customer_side = customer_side
-        self._audio = LegAudio(channel, customer_side, RATE_HZ)
+        self._set_channel(channel)
         self._is_channel_frozen = False
         self._call_id = ""
         self._is_open = False
@@ -211,21 +211,23 @@ class PsrServerCodec:
     def _take_channel(self, data: dict[str, Any]) -> bool:
         """Whether audio of this message has our layout; freezes the first valid channel that is named."""
         named = data.get("channel")
-        if named is None or named == self._audio.channel.value:
+        if named is None or named == self._channel_name:
             self._is_channel_frozen = self._is_channel_frozen or named is not None
             return True
         channel = _CHANNELS.get(named) if isinstance(named, str) else None
         if channel is None or self._is_channel_frozen:
             return False
         self._is_channel_frozen = True
-        self._audio = LegAudio(channel, self._customer_side, RATE_HZ)
+        self._set_channel(channel)
         return True
+
+    def _set_channel(self, channel: Channel) -> None:
+        self._channel_name = channel.value
+        self._audio = LegAudio(channel, self._customer_side, RATE_HZ)
 
     def _chunks(self, pcm: bytes) -> list[WireMessage]:
         if len(pcm) % PCM16_SAMPLE_BYTES:
             raise LocalProtocolError("audio to play must hold whole PCM16 samples")
-        if len(pcm) <= self._chunk_bytes:
-            return [_chunk_action(pcm)] if pcm else []
         size_bytes = self._chunk_bytes
         return [_chunk_action(pcm[start : start + size_bytes]) for start in range(0, len(pcm), size_bytes)]
 

@@ -404,10 +404,10 @@ def test_hangup_says_only_that():
     assert PsrClientCodec(CALL_ID).receive('{"event":"hangup"}') == HangupAction()
 
 
-@pytest.mark.parametrize("settings", [{"chunk_format": ChunkFormat.MP3}, {"chunk_ms": 0}, {"chunk_ms": 4000}])
-def test_server_codec_refuses_settings_it_cannot_keep(settings):
+@pytest.mark.parametrize("options", [{"chunk_format": ChunkFormat.MP3}, {"chunk_ms": 0}, {"chunk_ms": 4000}])
+def test_server_codec_refuses_settings_it_cannot_keep(options):
     with pytest.raises(LocalProtocolError):
-        PsrServerCodec(**settings)
+        PsrServerCodec(**options)
 
 
 @pytest.mark.parametrize(
