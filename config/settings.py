@@ -171,6 +171,15 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "AttemptState": "campaigns.enums.AttemptState",
+        "CallEndedBy": "campaigns.enums.EndedBy",
+        "CampaignState": "campaigns.enums.CampaignState",
+        "ContactState": "campaigns.enums.ContactState",
+        "ImportState": "campaigns.enums.ImportState",
+        "Outcome": "campaigns.enums.Outcome",
+        "StepState": "campaigns.enums.StepState",
+    },
 }
 UNFOLD: dict[str, Any] = {"SITE_TITLE": "Trunkline", "SITE_HEADER": "Trunkline", "SHOW_HISTORY": True}
 

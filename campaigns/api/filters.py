@@ -41,8 +41,11 @@ class PhoneFormField(forms.CharField):
         """The number in E.164; None when nothing was given."""
         if value in self.empty_values:
             return None
+        text = str(value)
+        if text.startswith(" "):  # a "+" that was not percent-encoded
+            text = f"+{text[1:]}"
         try:
-            return parse_phone_number(str(value).replace(" ", "+", 1), settings.DEFAULT_REGION).e164
+            return parse_phone_number(text, settings.DEFAULT_REGION).e164
         except PhoneNumberError as error:
             raise ValidationError(str(error), error.code) from error
 

@@ -37,7 +37,7 @@ class MappingField(serializers.Field[dict[str, str], Any, dict[str, str], Any]):
     """A form field that holds a JSON object: column name → field name."""
 
     default_error_messages = {
-        "invalid": 'Must be a JSON object of strings, for example {"Mobile": "phone_number"}.',
+        "invalid": 'Must be a JSON object of strings, for example {{"Mobile": "phone_number"}}.',
     }
 
     def to_internal_value(self, data: Any) -> dict[str, str]:

@@ -6,7 +6,18 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
-from campaigns.api import agents, customers, errors, imports, suppression, trunks, webhooks
+from campaigns.api import (
+    agents,
+    calls,
+    campaigns,
+    contacts,
+    customers,
+    errors,
+    imports,
+    suppression,
+    trunks,
+    webhooks,
+)
 
 router = SimpleRouter()
 router.register("customer-lists", customers.CustomerListView, "customer-list")
@@ -14,6 +25,10 @@ router.register("imports", imports.ImportView, "import")
 router.register("customers", customers.CustomerView, "customer")
 router.register("trunks", trunks.TrunkView, "trunk")
 router.register("agents", agents.AgentView, "agent")
+router.register("campaigns", campaigns.CampaignView, "campaign")
+router.register("contacts", contacts.ContactView, "contact")
+router.register("call-attempts", contacts.CallAttemptView, "call-attempt")
+router.register("calls", calls.CallView, "call")
 router.register("suppressed-numbers", suppression.SuppressedNumberView, "suppressed-number")
 router.register("webhook-endpoints", webhooks.WebhookEndpointView, "webhook-endpoint")
 

@@ -1,0 +1,210 @@
+"""`campaigns/`: drafts, their life, their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from campaigns.api import fields
+from campaigns.api.filters import CampaignFilter
+from campaigns.api.serializers import StrictInput, StrictModelSerializer
+from campaigns.api.views import ReadOnlyView, enqueue_on_commit, refuse_body, token_of
+from campaigns.enums import ContactState, Outcome
+from campaigns.models import Campaign
+from campaigns.policies.cadence import parse_cadence
+from campaigns.policies.calling_window import parse_window
+from campaigns.policies.parameter_template import parse_template
+from campaigns.queries.stats import campaign_stats
+from campaigns.queries.why_not import blockers
+from campaigns.services import campaigns, definitions
+from campaigns.tasks.launching import fill_contacts
+
+MAX_CONCURRENT_CALLS = 10_000
+MAX_CALLS_PER_SECOND = 1_000
+MAX_ATTEMPTS = 20
+MAX_RING_TIMEOUT_S = 300
+BARE_FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,150}\.wav$"
+
+
+class CampaignSerializer(StrictModelSerializer[Campaign]):
+    extension = serializers.RegexField(r"^[0-9]{0,6}$", required=False, allow_blank=True, help_text="With dial")
+    audio_file = serializers.RegexField(
+        BARE_FILE_NAME, required=False, allow_blank=True, help_text="A file below DATA_DIR/prompts"
+    )
+    parameter_template = fields.AttributesField(required=False)
+    max_concurrent_calls = fields.WholeNumberField(min_value=1, max_value=MAX_CONCURRENT_CALLS, required=False)
+    calls_per_second = fields.NumberField(min_value=0.01, max_value=MAX_CALLS_PER_SECOND, required=False)
+    ring_timeout_s = fields.NumberField(min_value=5, max_value=MAX_RING_TIMEOUT_S, required=False, allow_null=True)
+    max_attempts = fields.WholeNumberField(min_value=1, max_value=MAX_ATTEMPTS, required=False)
+    cadence = fields.ObjectField(required=False)
+    calling_window = fields.ObjectField(required=False)
+
+    class Meta:
+        model = Campaign
+        fields = [
+            "id",
+            "name",
+            "state",
+            "customer_lists",
+            "agent",
+            "trunk",
+            "app",
+            "extension",
+            "channel",
+            "is_silence",
+            "audio_file",
+            "parameter_template",
+            "max_concurrent_calls",
+            "calls_per_second",
+            "ring_timeout_s",
+            "max_attempts",
+            "priority",
+            "cadence",
+            "calling_window",
+            "starts_at",
+            "launched_at",
+            "finished_at",
+            "created_at",
+            "updated_at",
+        ]
+        read_only_fields = ["id", "state", "launched_at", "finished_at", "created_at", "updated_at"]
+
+    def validate_cadence(self, value: dict[str, Any]) -> dict[str, Any]:
+        """The cadence, if its shape is one."""
+        _check(parse_cadence, value)
+        return value
+
+    def validate_calling_window(self, value: dict[str, Any]) -> dict[str, Any]:
+        """The calling window, if its shape is one."""
+        _check(parse_window, value)
+        return value
+
+    def validate_parameter_template(self, value: dict[str, str]) -> dict[str, str]:
+        """The template, if every placeholder can be read."""
+        _check(parse_template, value)
+        return value
+
+
+def _check(parse: Callable[[Any], object], value: Any) -> None:
+    try:
+        parse(value)
+    except ValueError as error:
+        raise serializers.ValidationError(str(error)) from error
+
+
+class CloneSerializer(StrictInput):
+    name = fields.TextField(max_length=200)
+
+
+class HourSerializer(serializers.Serializer[Any]):
+    hour_at = serializers.DateTimeField()
+    attempts = serializers.IntegerField()
+    answered = serializers.IntegerField()
+
+
+def _counts(names: list[str], text: str) -> serializers.DictField:
+    return serializers.DictField(child=serializers.IntegerField(), help_text=f"{text}: {', '.join(names)}")
+
+
+class CampaignStatsSerializer(serializers.Serializer[Any]):
+    contacts = _counts(ContactState.values, "Contacts by state")
+    contacts_total = serializers.IntegerField()
+    attempts = serializers.IntegerField(help_text="That were really placed")
+    answered = serializers.IntegerField()
+    outcomes = _counts(Outcome.values, "Attempts by outcome")
+    answer_rate = serializers.FloatField(allow_null=True, help_text="Contacts answered / contacts dialed")
+    asr = serializers.FloatField(allow_null=True, help_text="Attempts answered / attempts placed")
+    acd_s = serializers.FloatField(allow_null=True, help_text="Mean duration of answered calls, seconds")
+    live_calls = serializers.IntegerField()
+    by_hour = HourSerializer(many=True)
+
+
+class BlockerSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    # The metaclass takes the field out of the class, so the serializer's own `label` stays.
+    label = serializers.CharField()  # type: ignore[assignment]
+    count = serializers.IntegerField()
+    opens_at = serializers.DateTimeField(allow_null=True)
+
+
+class CampaignView(ReadOnlyView):
+    """Goals with an agent, rules and lists, run over a period."""
+
+    queryset = Campaign.objects.prefetch_related("customer_lists").order_by("-id")
+    serializer_class = CampaignSerializer
+    filterset_class = CampaignFilter
+
+    def create(self, request: Request) -> Response:
+        """Add a draft."""
+        return self.shown(definitions.create_campaign(self.checked(request), user=token_of(request).user), is_new=True)
+
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change a campaign. Once launched, only its name, pace, cadence and calling window can change."""
+        campaign = self.get_object()
+        return self.shown(definitions.change_campaign(campaign.pk, self.checked(request, campaign)))
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Remove a campaign that was never launched."""
+        definitions.delete_campaign(self.get_object().pk)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _step(self, request: Request, step: Callable[..., Campaign]) -> Response:
+        refuse_body(request)
+        return self.shown(step(self.get_object().pk, now=timezone.now(), user=token_of(request).user))
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def launch(self, request: Request, pk: str) -> Response:
+        """Start dialing. Refused with every reason in `errors` when something is missing."""
+        response = self._step(request, campaigns.launch)
+        enqueue_on_commit(fill_contacts, campaign_id=response.data["id"])
+        return response
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def pause(self, request: Request, pk: str) -> Response:
+        """Stop dialing before the next call; live calls go on."""
+        return self._step(request, campaigns.pause)
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: str) -> Response:
+        """Go on dialing."""
+        return self._step(request, campaigns.resume)
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """End the campaign for good; live calls go on, waiting contacts are canceled."""
+        return self._step(request, campaigns.cancel)
+
+    @extend_schema(request=CloneSerializer, responses={201: CampaignSerializer})
+    @action(detail=True, methods=["post"])
+    def clone(self, request: Request, pk: str) -> Response:
+        """Make a draft with the same settings under another name."""
+        given = CloneSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        copy = campaigns.clone(
+            self.get_object().pk, name=given.validated_data["name"], user=token_of(request).user, now=timezone.now()
+        )
+        return self.shown(copy, is_new=True)
+
+    @extend_schema(responses=CampaignStatsSerializer)
+    @action(detail=True, methods=["get"])
+    def stats(self, request: Request, pk: str) -> Response:
+        """The campaign in numbers; rates are from 0 to 1, null while there is nothing to divide by."""
+        return Response(CampaignStatsSerializer(campaign_stats(self.get_object().pk, timezone.now())).data)
+
+    @extend_schema(responses=BlockerSerializer(many=True), filters=False)
+    @action(detail=True, methods=["get"], pagination_class=None, filterset_class=None)
+    def blockers(self, request: Request, pk: str) -> Response:
+        """Why contacts are not being dialed right now, and when each reason ends."""
+        return Response(BlockerSerializer(blockers(self.get_object(), timezone.now()), many=True).data)
