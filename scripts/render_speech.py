@@ -106,6 +106,9 @@ CALLEE_PHRASES: dict[str, str] = {
     "hello": "Hello?",
 }
 
+# Said this way where the engine's own way is taken for another phrase.
+PRONOUNCED: dict[tuple[str, str], str] = {("anna", "who_is_this"): "Who. is this?"}
+
 SINGLE_RECORDINGS: dict[str, tuple[Voice, str]] = {
     "voicemail_greeting": (
         CALLEE_VOICES[1],
@@ -154,7 +157,7 @@ def render_callees() -> None:
 
 
 def _render_callee(path: str, voice: Voice, phrase: str, text: str) -> dict[str, object]:
-    samples, rate_hz = synthesise(voice, text)
+    samples, rate_hz = synthesise(voice, PRONOUNCED.get((voice.key, phrase), text))
     if phrase in MUFFLED:
         samples = finished(muffled(samples, rate_hz), rate_hz, PHONE_RATE_HZ, MUFFLED_PEAK_DBFS)
     else:
