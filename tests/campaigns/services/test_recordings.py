@@ -13,7 +13,7 @@ from campaigns.services.calls import CallEnd
 from campaigns.services.recordings import recording_file
 from telephony.protocols.wav import build_wav
 from tests.factories import NOW, make_attempt, make_call, make_campaign, make_contact, make_trunk
-from tests.telephony.psr.scripted_server import scripted
+from tests.telephony.psr.scripted_server import answering
 
 END = NOW + timedelta(seconds=42)
 WAV = build_wav(bytes(3200), 8000)
@@ -31,14 +31,6 @@ def ended_call(base_url, **fields):
 def fetch(call, now=END):
     state = steps.run_step(call_id=call.id, step=ResultStep.RECORDING, now=now)
     return state, CallStep.objects.get(call=call, step=ResultStep.RECORDING)
-
-
-def answering(status, body=b"", *headers):
-    def script(connection):
-        connection.read_request()
-        connection.answer(status, body, *headers)
-
-    return scripted(script)
 
 
 @pytest.mark.django_db
