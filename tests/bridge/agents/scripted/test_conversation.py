@@ -1,0 +1,131 @@
+"""The survey as a machine: every path a customer can take through it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.agents.scripted.conversation import (
+    Dispose,
+    HangUp,
+    Key,
+    Machine,
+    Record,
+    Say,
+    Silence,
+    State,
+    Stimulus,
+    TransferTo,
+    Unclear,
+    Understood,
+    advance,
+    begin,
+)
+from bridge.agents.scripted.script import script_of
+
+SURVEY = script_of({})
+
+
+def walk(*said: str | Stimulus):
+    """The last state and every effect of a conversation."""
+    state, effects = begin(SURVEY)
+    history = list(effects)
+    for each in said:
+        state, effects = advance(SURVEY, state, Understood(each) if isinstance(each, str) else each)
+        history += effects
+    return state, history
+
+
+def test_satisfied_customer_answers_everything():
+    state, history = walk("yes", "yes", "maybe", "no thanks", "no")
+    assert state.node is None
+    assert history == [
+        Say(("greeting",)),
+        Say(("q_solved",)),
+        Record("solved", ("q_solved",), "yes"),
+        Say(("q_recommend",)),
+        Record("recommend", ("q_recommend",), "maybe"),
+        Say(("q_price",)),
+        Record("price", ("q_price",), "no"),
+        Say(("q_person",)),
+        Say(("goodbye_thanks",)),
+        Dispose("completed"),
+        HangUp(),
+    ]
+
+
+def test_customer_who_wants_a_person_is_handed_over():
+    _, history = walk("yes", "no", "no", "no", "yes")
+    assert history[-3:] == [Say(("transferring",)), Dispose("transferred"), TransferTo("101")]
+
+
+@pytest.mark.parametrize(
+    ("said", "prompt", "disposition"),
+    [
+        ("no", "goodbye_no_time", "declined"),
+        ("no thanks", "goodbye_no_time", "declined"),
+        ("not interested", "goodbye_no_time", "declined"),
+        ("call me back", "goodbye_callback", "callback_requested"),
+        ("stop calling me", "goodbye_stop", "do_not_call"),
+        ("remove me", "goodbye_stop", "do_not_call"),
+    ],
+)
+def test_greeting_can_be_declined(said, prompt, disposition):
+    assert walk(said)[1][1:] == [Say((prompt,)), Dispose(disposition), HangUp()]
+
+
+def test_stop_is_obeyed_in_the_middle_and_records_no_answer():
+    _, history = walk("yes", "stop calling me")
+    assert history[2:] == [Say(("goodbye_stop",)), Dispose("do_not_call"), HangUp()]
+
+
+def test_who_is_this_is_answered_and_asked_again():
+    state, history = walk("who is this", "yes")
+    assert state.node == "solved"
+    assert history[1] == Say(("who_we_are",))
+
+
+@pytest.mark.parametrize(
+    ("stimulus", "first"),
+    [(Silence(), "still_there"), (Unclear(), "not_understood"), (Key("9"), "not_understood")],
+)
+def test_second_failure_at_a_question_gives_up(stimulus, first):
+    _, history = walk("yes", stimulus, stimulus)
+    assert history[2:] == [
+        Say((first, "repeat_yes_no")),
+        Say(("goodbye_no_answer",)),
+        Dispose("no_answer_to_questions"),
+        HangUp(),
+    ]
+
+
+def test_failures_are_counted_per_question():
+    assert walk("yes", Unclear(), "yes", Unclear())[0] == State("recommend", unclears=1)
+
+
+def test_keys_answer_like_words():
+    _, history = walk(Key("1"), Key("2"), Key("3"))
+    assert [effect for effect in history if isinstance(effect, Record)] == [
+        Record("solved", ("q_solved",), "no"),
+        Record("recommend", ("q_recommend",), "maybe"),
+    ]
+
+
+def test_machine_is_left_without_a_word():
+    assert walk(Machine())[1][1:] == [Dispose("voicemail"), HangUp()]
+
+
+STIMULI = st.one_of(
+    st.sampled_from(["yes", "no", "maybe", "who is this", "speak to a person", "gibberish"]).map(Understood),
+    st.sampled_from("0123456789*#").map(Key),
+    st.sampled_from([Unclear(), Silence(), Machine()]),
+)
+
+
+@given(st.lists(STIMULI, max_size=40))
+def test_conversation_ends_once_and_with_one_disposition(stimuli):
+    state, history = walk(*stimuli)
+    ends = [effect for effect in history if isinstance(effect, HangUp | TransferTo)]
+    assert len(ends) == (1 if state.node is None else 0)
+    assert len([effect for effect in history if isinstance(effect, Dispose)]) == len(ends)
