@@ -15,6 +15,7 @@ from campaigns.enums import StepState, WebhookEvent
 from campaigns.errors import WebhookRefused
 from campaigns.models import OutboxEvent, WebhookDelivery, WebhookDeliveryAttempt, WebhookEndpoint
 from campaigns.policies.webhook_backoff import MAX_TRIES
+from campaigns.policies.webhook_messages import new_secret
 from campaigns.services import webhooks
 from campaigns.services.outbox import record_event
 from campaigns.services.outgoing_http import HttpAnswer
@@ -44,7 +45,7 @@ def happen(subject="s-1", type=WebhookEvent.CALL_ENDED, at=NOW, **body):
 
 
 def make_endpoint(url=URL, **fields) -> WebhookEndpoint:
-    return WebhookEndpoint.objects.create(url=url, secret=webhooks.new_secret(), **fields)
+    return WebhookEndpoint.objects.create(url=url, secret=new_secret(), **fields)
 
 
 def one_delivery(**fields) -> WebhookDelivery:

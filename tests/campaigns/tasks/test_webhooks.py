@@ -8,6 +8,7 @@ from kombu.exceptions import OperationalError
 
 from campaigns.enums import StepState, WebhookEvent
 from campaigns.models import WebhookDelivery, WebhookEndpoint
+from campaigns.policies.webhook_messages import new_secret
 from campaigns.services import webhooks as service
 from campaigns.services.outbox import record_event
 from campaigns.tasks import webhooks
@@ -29,7 +30,7 @@ def happen(count):
 
 
 def make_endpoint(url="https://hooks.acme.io/"):
-    return WebhookEndpoint.objects.create(url=url, secret=service.new_secret())
+    return WebhookEndpoint.objects.create(url=url, secret=new_secret())
 
 
 @pytest.mark.django_db
