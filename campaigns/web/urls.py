@@ -2,6 +2,30 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import URLPattern, URLResolver, path
+from django.views.decorators.cache import never_cache
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from campaigns.web.access import with_page_headers
+from campaigns.web.calls import list_calls, show_call, show_waveform
+from campaigns.web.campaigns import list_campaigns, show_campaign, step_campaign
+from campaigns.web.contacts import list_customer_lists, show_contact
+from campaigns.web.overview import show_overview
+from campaigns.web.recordings import play_recording
+
+sign_in = LoginView.as_view(template_name="pages/sign_in.html", redirect_authenticated_user=True)
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", show_overview, name="overview"),
+    path("campaigns/", list_campaigns, name="campaigns"),
+    path("campaigns/<int:campaign_id>/", show_campaign, name="campaign"),
+    path("campaigns/<int:campaign_id>/<str:action>/", step_campaign, name="campaign_step"),
+    path("contacts/<int:contact_id>/", show_contact, name="contact"),
+    path("calls/", list_calls, name="calls"),
+    path("calls/<uuid:call_id>/", show_call, name="call"),
+    path("calls/<uuid:call_id>/recording.wav", play_recording, name="recording"),
+    path("calls/<uuid:call_id>/waveform.json", show_waveform, name="waveform"),
+    path("lists/", list_customer_lists, name="customer_lists"),
+    path("sign-in/", with_page_headers(never_cache(sign_in)), name="login"),
+    path("sign-out/", LogoutView.as_view(), name="logout"),
+]

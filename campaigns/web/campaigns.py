@@ -1,0 +1,133 @@
+"""The campaigns and one campaign, and the buttons that move it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+from kombu.exceptions import OperationalError
+
+from campaigns.enums import CampaignState
+from campaigns.errors import CampaignNotReady, CampaignsError
+from campaigns.models import Campaign
+from campaigns.queries.contacts import contacts_matching
+from campaigns.queries.live import campaign_now
+from campaigns.queries.overview import progress_of
+from campaigns.services import campaigns as lifecycle
+from campaigns.states import CampaignAction
+from campaigns.tasks.launching import fill_contacts
+from campaigns.web.access import ROLES_FOR, may, page, sees_numbers, signed_in
+from campaigns.web.charts import contact_segments
+from campaigns.web.forms import ContactFilterForm
+from campaigns.web.live.parts import campaign_context
+from campaigns.web.paging import one_page
+
+logger = logging.getLogger(__name__)
+
+STEPS: Mapping[CampaignAction, Callable[..., Campaign]] = {
+    CampaignAction.LAUNCH: lifecycle.launch,
+    CampaignAction.PAUSE: lifecycle.pause,
+    CampaignAction.RESUME: lifecycle.resume,
+    CampaignAction.CANCEL: lifecycle.cancel,
+}
+# action → (button, what will happen, what was done)
+WORDS: Mapping[CampaignAction, tuple[str, str, str]] = {
+    CampaignAction.LAUNCH: (
+        "Launch",
+        "Every customer on its lists becomes a contact, and dialing begins as soon as the calling window is open.",
+        "is launched",
+    ),
+    CampaignAction.PAUSE: (
+        "Pause",
+        "No further call is placed. Calls that are ringing or being held go on to their end.",
+        "is paused",
+    ),
+    CampaignAction.RESUME: ("Resume", "Dialing goes on where it stopped.", "goes on"),
+    CampaignAction.CANCEL: (
+        "Cancel",
+        "All waiting contacts are canceled and the campaign is over. This cannot be undone.",
+        "is canceled",
+    ),
+}
+
+
+@require_GET
+@page
+def list_campaigns(request: HttpRequest) -> HttpResponse:
+    """Every campaign with its progress, newest first."""
+    state = request.GET.get("state", "")
+    campaigns = Campaign.objects.select_related("agent").order_by("-id")
+    if state in CampaignState.values:
+        campaigns = campaigns.filter(state=state)
+    context = one_page(request, campaigns)
+    rows = [(progress, contact_segments(progress.contacts)) for progress in progress_of(context["page"].object_list)]
+    context |= {"rows": rows, "states": CampaignState.choices, "state": state}
+    return render(request, "pages/campaigns.html", context)
+
+
+@require_GET
+@page
+def show_campaign(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    """One campaign: progress, pace, why nothing dials, live calls, contacts, log."""
+    now = timezone.now()
+    found = campaign_now(campaign_id, now)
+    if found is None:
+        raise Http404("There is no such campaign.")
+    user = signed_in(request.user)
+    shows_numbers = sees_numbers(user)
+    form = ContactFilterForm(request.GET)
+    form.is_valid()
+    wanted = {name: form.cleaned_data.get(name, "") for name in form.fields}
+    contacts = contacts_matching(campaign_id, **wanted, may_search_numbers=shows_numbers)
+    context = campaign_context(found) | one_page(request, contacts)
+    context |= {
+        "now": now,
+        "form": form,
+        "is_filtered": any(wanted.values()),
+        "shows_numbers": shows_numbers,
+        "live_path": f"/live/campaigns/{campaign_id}",
+        "buttons": [(action.value, *WORDS[action][:2]) for action in ROLES_FOR if may(user, action)],
+    }
+    return render(request, "pages/campaign.html", context)
+
+
+@require_POST
+@page
+def step_campaign(request: HttpRequest, campaign_id: int, action: str) -> HttpResponse:
+    """Launch, pause, resume or cancel, then back to the campaign with what came of it."""
+    step = next((known for known in STEPS if known == action), None)
+    if step is None:
+        raise Http404("There is no such step.")
+    user = signed_in(request.user)
+    if not may(user, step):
+        raise PermissionDenied(f"Your roles do not let you {step} a campaign.")
+    try:
+        campaign = STEPS[step](campaign_id, now=timezone.now(), user=user)
+    except Campaign.DoesNotExist as missing:
+        raise Http404("There is no such campaign.") from missing
+    except CampaignNotReady as problem:
+        messages.error(request, problem.detail)
+        for reasons in problem.errors.values():
+            for reason in reasons:
+                messages.error(request, reason)
+    except CampaignsError as problem:
+        messages.error(request, problem.detail)
+    else:
+        if step is CampaignAction.LAUNCH:
+            _hurry_filling(campaign_id)
+        messages.success(request, f"“{campaign.name}” {WORDS[step][2]}.")
+    return redirect("campaign", campaign_id)
+
+
+def _hurry_filling(campaign_id: int) -> None:
+    """Start making contacts at once. Without a broker the launch stands, and `start_scheduled` takes it up."""
+    try:
+        fill_contacts.delay(campaign_id=campaign_id)
+    except OperationalError as failure:
+        logger.warning("broker_unreachable", extra={"task": fill_contacts.name, "failure": type(failure).__name__})
