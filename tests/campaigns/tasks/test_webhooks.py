@@ -9,7 +9,6 @@ from kombu.exceptions import OperationalError
 from campaigns.enums import StepState, WebhookEvent
 from campaigns.models import WebhookDelivery, WebhookEndpoint
 from campaigns.policies.webhook_messages import new_secret
-from campaigns.services import webhooks as service
 from campaigns.services.outbox import record_event
 from campaigns.tasks import webhooks
 from tests.factories import NOW
