@@ -6,7 +6,9 @@ time may write: it holds a lease, and every block checks that the place is still
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -27,6 +29,15 @@ MAX_RAW_CELLS = 128
 
 Clock = Callable[[], datetime]
 Progress = Callable[[ImportJob], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A block with its good rows and its bad ones told apart."""
+
+    block: Block
+    rows: list[CustomerRow]
+    rejects: list[ImportReject]
 
 
 class LeaseLostError(Exception):
@@ -105,10 +116,10 @@ def _load(job: ImportJob, *, clock: Clock, on_progress: Progress | None, stop_at
             row_number=job.rows_done,
             max_rows=BLOCK_ROWS,
         )
-        for block in blocks:
+        for judged in _one_ahead(_judge(job.pk, block, reader) for block in blocks):
             now = clock()
-            is_stopping = stop_at is not None and now >= stop_at and not block.is_last
-            _write_block(job, block, reader, columns, now=now, keeps_lease=not is_stopping)
+            is_stopping = stop_at is not None and now >= stop_at and not judged.block.is_last
+            _write_block(job, judged, columns, now=now, keeps_lease=not is_stopping)
             if on_progress:
                 on_progress(job)
             if is_stopping:
@@ -116,15 +127,22 @@ def _load(job: ImportJob, *, clock: Clock, on_progress: Progress | None, stop_at
     upload_path(job).unlink(missing_ok=True)
 
 
-def _write_block(
-    job: ImportJob, block: Block, reader: RowReader, columns: Columns, *, now: datetime, keeps_lease: bool
-) -> None:
+def _one_ahead(judged: Iterator[_Judged]) -> Iterator[_Judged]:
+    """The same blocks, each read and judged by a second thread while the database takes the one before it."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="import") as reading:
+        coming = reading.submit(next, judged, None)
+        while block := coming.result():
+            coming = reading.submit(next, judged, None)
+            yield block
+
+
+def _write_block(job: ImportJob, judged: _Judged, columns: Columns, *, now: datetime, keeps_lease: bool) -> None:
     """Write one block and the place after it, in one transaction.
 
     Raises:
         LeaseLostError: the place is not where this run left it.
     """
-    rows, rejects = _judge(job, block, reader)
+    block, rows, rejects = judged.block, judged.rows, judged.rejects
     is_first_block = job.rows_done == 0
     repaired = sum(row.was_repaired for row in rows)
     with transaction.atomic():
@@ -152,7 +170,7 @@ def _write_block(
     job.refresh_from_db()
 
 
-def _judge(job: ImportJob, block: Block, reader: RowReader) -> tuple[list[CustomerRow], list[ImportReject]]:
+def _judge(job_id: int, block: Block, reader: RowReader) -> _Judged:
     rows: list[CustomerRow] = []
     problems = list(block.problems)
     for row_number, cells in block.rows:
@@ -163,7 +181,7 @@ def _judge(job: ImportJob, block: Block, reader: RowReader) -> tuple[list[Custom
             problems.append((row_number, row, cells))
     rejects = [
         ImportReject(
-            job=job,
+            job_id=job_id,
             row_number=row_number,
             column=problem.column[:200],
             code=problem.code,
@@ -172,7 +190,7 @@ def _judge(job: ImportJob, block: Block, reader: RowReader) -> tuple[list[Custom
         )
         for row_number, problem, cells in sorted(problems, key=lambda problem: problem[0])
     ]
-    return rows, rejects
+    return _Judged(block, rows, rejects)
 
 
 def _add_columns(target: CustomerList, columns: Columns) -> None:
