@@ -68,7 +68,8 @@ class DeadlineTransport(httpx.BaseTransport):
             keepalive_expiry=0,
             network_backend=_DeadlineBackend(started_s + connect_s, started_s + total_s),
         )
-        try:
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(connection.close)
             with _httpx_errors():
                 response = connection.handle_request(
                     httpcore.Request(
@@ -79,9 +80,7 @@ class DeadlineTransport(httpx.BaseTransport):
                         extensions=_name_for_tls(request),
                     )
                 )
-        except BaseException:
-            connection.close()
-            raise
+            on_error.pop_all()
         return httpx.Response(status_code=response.status, headers=response.headers, stream=_Body(response, connection))
 
 
