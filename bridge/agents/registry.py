@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
-from bridge.agents.base import Agent
+from bridge.agents.base import Agent, AgentSession, AgentUnavailable, Brief
 from bridge.agents.echo import EchoAgent
 from bridge.agents.scripted import ScriptedAgent
 
@@ -34,3 +35,20 @@ def build_agent(kind: str, config: Mapping[str, Any]) -> Agent:
         return factory(config)
     except ValueError as error:
         raise AgentConfigError(str(error)) from error
+
+
+class UnusableAgent:
+    """Stands in for an agent that cannot be built, so that the customer hears an apology instead of a dead line."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    @asynccontextmanager
+    async def connect(self, brief: Brief) -> AsyncIterator[AgentSession]:
+        """Always fails.
+
+        Raises:
+            AgentUnavailable: with the reason given.
+        """
+        raise AgentUnavailable(self._reason, retryable=False)
+        yield  # pragma: no cover  # makes this a generator, as a context manager needs

@@ -114,8 +114,8 @@ def _prepare(pcm: bytes, rate_hz: int) -> bytes:
 class _Ear:
     """One decoder and the grammars it has learned.
 
-    Its channel estimate (cepstral means) carries over from one utterance to the next, since one short word is too little
-    to learn a line from.
+    Its channel estimate (cepstral means) carries over from one utterance to the next, since one short word is too
+    little to learn a line from.
     """
 
     def __init__(self) -> None:
