@@ -21,6 +21,7 @@ from telephony.simulator.create_stream import CreateStream, FormError, read_crea
 from telephony.simulator.http import Answer, Request, Reset, Response
 from telephony.simulator.ledger import (
     CallRecord,
+    Happened,
     redacted_parameter,
     redacted_url,
     token_digest,
@@ -109,7 +110,10 @@ class Api:
             await _opened_within(call, SOCKET_FIRST_DEADLINE_S)
         if behaviour.placing.is_slow:
             await exchange.clock.sleep(exchange.options.slow_reply_s)
-        return self._reply(call.call_id, behaviour.placing, previous_call_id)
+        answer = self._reply(call.call_id, behaviour.placing, previous_call_id)
+        status = answer.status if isinstance(answer, Response) else None
+        exchange.ledger.record(call.call_id, Happened.REPLIED, exchange.clock.moment(), status=status)
+        return answer
 
     def _reply(self, call_id: str, placing: Placing, previous_call_id: str | None) -> Answer:
         match placing.reply:

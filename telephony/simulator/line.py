@@ -57,11 +57,15 @@ class Legs:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Something the callee began to say, ms since the stream began."""
+    """Something the callee began to say, ms since the stream began.
+
+    `bot_heard_ms` is how much bot audio, all told, the callee had heard by then.
+    """
 
     phrase: str
     from_ms: int
     duration_ms: int
+    bot_heard_ms: int
 
 
 class Line:
@@ -94,7 +98,8 @@ class Line:
         for act in self._callee.tick(heard, is_speaking=self._voice.is_speaking):
             match act:
                 case Say(phrase=phrase):
-                    self.said.append(Utterance(phrase, self.now_ms, self._voice.say(phrase)))
+                    bot_heard_ms = self.playout.heard_samples // SAMPLES_PER_MS
+                    self.said.append(Utterance(phrase, self.now_ms, self._voice.say(phrase), bot_heard_ms))
                 case HangUp(reason=reason):
                     self.left_because = reason
         spoken = mixed(self._voice.take(TICK_SAMPLES), self._noise_a.take(TICK_SAMPLES))

@@ -211,9 +211,11 @@ class Stream:
             with contextlib.suppress(ConnectionClosed, TimeoutError):
                 for _ in range(_CLOSED_EVENTS[self._plan.ending]):
                     await self._send(self._codec.closed(self._timestamp_ms()))
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(CLOSE_DEADLINE_S):
                 await self._socket.close()
+        except TimeoutError:
+            self._socket.transport.abort()
         self._note(Happened.CLOSED, ending=self._plan.ending.value, code=self._socket.close_code)
 
     def _timestamp_ms(self) -> int:

@@ -146,7 +146,9 @@ async def desk(
     chosen = Options(**defaults | options)
     bot = Bot(script, refusal)
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(serve(bot.take, "127.0.0.1", 0, process_request=bot.refuse))
+        server = await stack.enter_async_context(
+            serve(bot.take, "127.0.0.1", 0, process_request=bot.refuse, close_timeout=0.5)
+        )
         bot.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/psr/secret-token?kept=1"
         simulator = await stack.enter_async_context(running(chosen, Clock(speed)))
         client = httpx.AsyncClient(

@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 import pytest
 import soxr
-from pocketsphinx import Decoder
+from pocketsphinx import Decoder  # type: ignore[attr-defined]  # it lists no exports
 
 from telephony.protocols.wav import build_wav
 from telephony.simulator import audio

@@ -13,6 +13,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from telephony.protocols.wav import build_wav
+from telephony.simulator import stream
 from telephony.simulator.audio import RATE_HZ
 from telephony.simulator.faults import MALFORMED
 from telephony.simulator.options import CHUNK_LENGTHS_MS
@@ -99,6 +100,17 @@ async def test_a_server_that_refuses_the_socket_is_on_record(status: int) -> Non
         assert [(line["error"], line["status"]) for line in named(record, "connect_failed")] == [
             ("InvalidStatus", status)
         ]
+
+
+async def test_a_server_that_stops_reading_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stops_reading(socket: ServerConnection, message: dict[str, Any]) -> None:
+        await socket.wait_closed()
+
+    monkeypatch.setattr(stream, "SEND_DEADLINE_S", 0.3)
+    monkeypatch.setattr(stream, "CLOSE_DEADLINE_S", 0.1)
+    async with desk(stops_reading, speed=16.0, chunk_ms=200) as it:
+        record = await it.call("0901234595", channel="stereo")
+        assert record["ended_by"] == "server_stalled"
 
 
 async def test_a_server_that_is_not_there_is_on_record() -> None:
@@ -195,7 +207,7 @@ async def test_a_mono_channel_is_one_leg(channel: str, is_bot_heard: bool) -> No
 async def test_with_dial_the_extension_answers_first_and_is_the_left_leg() -> None:
     async with desk() as it:
         record = await it.call(LEAVES_AT_2_S, app="dial", extension="101", channel="stereo")
-        assert [(line["event"], line["who"]) for line in record["events"][1:5]] == [
+        assert [(line["event"], line["who"]) for line in record["events"] if "who" in line] == [
             ("ringing", "extension"),
             ("answered", "extension"),
             ("ringing", "destination"),
@@ -225,6 +237,14 @@ async def test_a_person_talks_to_an_echo_and_leaves_when_done() -> None:
         assert (said[0], record["ended_by"]) == ("hello", "callee")
         # The first thing said comes back as a prompt, and is answered.
         assert said[1] == "yes"
+
+
+async def test_a_person_who_barges_in_had_heard_a_part() -> None:
+    async with desk(once_connected(chunk(tone(5000))), ring_min_s=0, ring_max_s=0) as it:
+        record = await it.call("0901234548")
+        said = named(record, "said")[0]
+        assert (said["phrase"], said["bot_heard_ms"]) == ("yes", said["from_ms"] + 20 - 80)
+        assert 2500 <= said["bot_heard_ms"] <= 2800
 
 
 async def test_busy_and_unanswered_phones_open_no_socket() -> None:
