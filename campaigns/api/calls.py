@@ -117,8 +117,8 @@ class WavRenderer(BaseRenderer):
     format = "wav"
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        """A refusal, which is JSON whatever was asked for."""
-        return bytes(JSONRenderer().render(data))
+        """Nothing: the view sends the file, and refusals are JSON."""
+        return b""
 
 
 class CallView(ReadOnlyView):

@@ -16,7 +16,7 @@ from campaigns.api import fields
 from campaigns.api.filters import CampaignFilter
 from campaigns.api.serializers import StrictInput, StrictModelSerializer
 from campaigns.api.views import ReadOnlyView, enqueue_on_commit, refuse_body, token_of
-from campaigns.enums import ContactState, Outcome
+from campaigns.enums import CampaignState, ContactState, Outcome
 from campaigns.models import Campaign
 from campaigns.policies.cadence import parse_cadence
 from campaigns.policies.calling_window import parse_window
@@ -30,6 +30,7 @@ MAX_CONCURRENT_CALLS = 10_000
 MAX_CALLS_PER_SECOND = 1_000
 MAX_ATTEMPTS = 20
 MAX_RING_TIMEOUT_S = 300
+PRIORITY_MAX = 1_000
 BARE_FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,150}\.wav$"
 
 
@@ -43,6 +44,7 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
     calls_per_second = fields.NumberField(min_value=0.01, max_value=MAX_CALLS_PER_SECOND, required=False)
     ring_timeout_s = fields.NumberField(min_value=5, max_value=MAX_RING_TIMEOUT_S, required=False, allow_null=True)
     max_attempts = fields.WholeNumberField(min_value=1, max_value=MAX_ATTEMPTS, required=False)
+    priority = fields.WholeNumberField(min_value=-PRIORITY_MAX, max_value=PRIORITY_MAX, required=False)
     cadence = fields.ObjectField(required=False)
     calling_window = fields.ObjectField(required=False)
 
@@ -163,9 +165,10 @@ class CampaignView(ReadOnlyView):
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def launch(self, request: Request, pk: str) -> Response:
-        """Start dialing. Refused with every reason in `errors` when something is missing."""
+        """Start dialing, or wait for `starts_at`. Refused with every reason in `errors` when something is missing."""
         response = self._step(request, campaigns.launch)
-        enqueue_on_commit(fill_contacts, campaign_id=response.data["id"])
+        if response.data["state"] == CampaignState.RUNNING:
+            enqueue_on_commit(fill_contacts, campaign_id=response.data["id"])
         return response
 
     @extend_schema(request=None)

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import IntegrityError, OperationalError
+from django.db import DataError, IntegrityError, OperationalError
 from django.db.models import ProtectedError, RestrictedError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.request import UnreadablePostError
@@ -82,6 +82,7 @@ FOREIGN_ERRORS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Probl
         Problem(409, "in_use", "Others depend on this; it cannot be deleted."),
     ),
     (IntegrityError, Problem(409, "conflict", "Another request was faster. Read the current state and try again.")),
+    (DataError, Problem(422, "invalid", "A value does not fit into the database.")),
     (
         OperationalError,
         Problem(

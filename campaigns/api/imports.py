@@ -98,8 +98,8 @@ class CsvRenderer(BaseRenderer):
     format = "csv"
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        """A refusal, which is JSON whatever was asked for."""
-        return bytes(JSONRenderer().render(data))
+        """Nothing: the view sends the file, and refusals are JSON."""
+        return b""
 
 
 def _csv_file(rows: Iterator[list[str]]) -> IO[bytes]:

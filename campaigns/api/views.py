@@ -54,6 +54,13 @@ class ApiView(viewsets.GenericViewSet[Any]):
         if request.method == "POST" and key is not None and self.action is not None:
             self.post = partial(self._answer_once, _checked_key(key), getattr(self, self.action))
 
+    def handle_exception(self, exc: Exception) -> Response:
+        """A refusal, in JSON also where something else was asked for."""
+        response = super().handle_exception(exc)
+        self.request.accepted_renderer = JSONRenderer()
+        self.request.accepted_media_type = JSONRenderer.media_type
+        return response
+
     def _refuse_unknown_parameters(self, request: Request) -> None:
         known = set(self._known_parameters())
         unknown = {name[:100]: ["There is no such parameter."] for name in request.query_params if name not in known}
