@@ -7,7 +7,7 @@ import binascii
 import numpy as np
 import pybase64
 
-from telephony.errors import RemoteProtocolError
+from telephony.errors import LocalProtocolError, RemoteProtocolError
 from telephony.protocols.events import PCM16_SAMPLE_BYTES, AudioReceived, Channel, Ignored, Side, VendorEvent
 from telephony.protocols.wav import WavFormatError, is_wav, read_wav_header
 
@@ -80,9 +80,13 @@ def split_stereo(interleaved: bytes) -> tuple[bytes, bytes]:
 
 
 def join_stereo(left: bytes, right: bytes) -> bytes:
-    """Interleaved two-channel PCM16 from two equally long mono channels."""
+    """Interleaved two-channel PCM16 from two equally long mono channels.
+
+    Raises:
+        LocalProtocolError: they are not equally long, or end inside a sample.
+    """
     if len(left) != len(right) or len(left) % PCM16_SAMPLE_BYTES:
-        raise ValueError("both channels must hold the same whole number of samples")
+        raise LocalProtocolError("both channels must hold the same whole number of samples")
     return np.column_stack((np.frombuffer(left, np.uint16), np.frombuffer(right, np.uint16))).tobytes()
 
 

@@ -328,7 +328,7 @@ class PsrClientCodec:
         `audio` is sent as it is; with `other` (stereo only) the two are sent as left and right.
 
         Raises:
-            LocalProtocolError: `other` is given for a mono stream.
+            LocalProtocolError: `other` is given for a mono stream, or the two do not fit together.
         """
         if other is not None:
             if not self._is_stereo:

@@ -458,6 +458,12 @@ def test_client_codec_refuses_a_second_leg_on_a_mono_stream():
         PsrClientCodec(CALL_ID, Channel.MONO_A).media(0, b"", b"")
 
 
+@pytest.mark.parametrize(("left", "right"), [(b"\x00\x00", b""), (b"\x00", b"\x00")])
+def test_client_codec_refuses_legs_that_do_not_fit_together(left, right):
+    with pytest.raises(LocalProtocolError):
+        PsrClientCodec(CALL_ID, Channel.STEREO).media(0, left, right)
+
+
 def test_capabilities_follow_the_settings():
     capabilities = PsrServerCodec(chunk_ms=500, lead_ms=700, link_ms=90).capabilities
 

@@ -1,3 +1,4 @@
+import contextlib
 import socket
 import ssl
 
@@ -36,16 +37,53 @@ def test_certificate_must_be_for_the_named_host(certificate, name, is_trusted):
                 client.get(url, extensions=EXTENSIONS | {"sni_hostname": name})
 
 
-def test_next_address_is_tried_where_one_refuses(monkeypatch):
+@pytest.fixture
+def resolved_to(monkeypatch):
+    """Sets the addresses that every name has."""
+
+    def set_addresses(*addresses):
+        def getaddrinfo(*args, **kwargs):
+            if kwargs.get("flags", 0) & socket.AI_NUMERICHOST:
+                raise socket.gaierror(socket.EAI_NONAME, "not an address")
+            return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in addresses]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    return set_addresses
+
+
+def test_next_address_is_tried_where_one_refuses(resolved_to):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         refusing = listener.getsockname()
     with answering("200 OK", b"{}") as server, client_with() as client:
-        found = [
-            (socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in (refusing, ("127.0.0.1", server.port))
-        ]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+        resolved_to(refusing, ("127.0.0.1", server.port))
 
         assert client.get("http://psr.test", extensions=EXTENSIONS).status_code == 200
+
+
+def test_name_without_addresses_is_no_connection(resolved_to):
+    resolved_to()
+
+    with client_with() as client, pytest.raises(httpx.ConnectError):
+        client.get("http://psr.test", extensions=EXTENSIONS)
+
+
+def test_host_that_does_not_take_the_connection_is_left_in_time():
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        # Nobody accepts: once the queue is full, the system lets further attempts wait.
+        for _ in range(8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        client = stack.enter_context(client_with())
+
+        with pytest.raises(httpx.ConnectTimeout):
+            client.get(
+                f"http://127.0.0.1:{listener.getsockname()[1]}",
+                extensions=EXTENSIONS,
+                timeout=httpx.Timeout(5.0, connect=0.3),
+            )
 
 
 def test_errors_are_named_as_httpx_names_them():
