@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from django.db import connection
-from django.db.backends.signals import connection_created
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 from tests.browser.world import World, make_world
 from tests.factories import PASSWORD
+from tests.threads import database_for_threads
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_ARGS = (
@@ -31,7 +30,13 @@ CHROMIUM_ARGS = (
     "--mute-audio",
     "--autoplay-policy=no-user-gesture-required",
 )
-START_DEADLINE_S = 20
+STOP_DEADLINE_S = 20
+REMEMBER_SOCKETS = """
+window.openSockets = [];
+window.WebSocket = class extends WebSocket {
+  constructor(...rest) { super(...rest); window.openSockets.push(this); }
+};
+"""
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
 
@@ -60,11 +65,8 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def site(chromium, transactional_db, monkeypatch) -> Iterator[str]:
+def site(chromium, transactional_db) -> Iterator[str]:
     """The address of the whole ASGI application, served from a thread as in production."""
-    # Connections of the server's threads must not outlive their request, or the test database could not be dropped.
-    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
-    connection_created.connect(_share_sqlite_memory)
     from config.asgi import application
 
     listener = socket.create_server(("127.0.0.1", 0))
@@ -73,20 +75,13 @@ def site(chromium, transactional_db, monkeypatch) -> Iterator[str]:
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(START_DEADLINE_S)
-    listener.close()
-    connection_created.disconnect(_share_sqlite_memory)
+    with database_for_threads():
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(STOP_DEADLINE_S)
+        listener.close()
     assert not thread.is_alive()
-
-
-def _share_sqlite_memory(connection, **kwargs) -> None:
-    """SQLite's in-memory test database is shared between threads without its usual patience for a reader."""
-    if connection.vendor == "sqlite":
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA read_uncommitted = 1")
 
 
 @pytest.fixture
@@ -102,6 +97,7 @@ class Visit:
         self.page = page
         self.site = site
         self.complaints: list[str] = []
+        page.add_init_script(REMEMBER_SOCKETS)
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("request", self._asked)
@@ -117,6 +113,10 @@ class Visit:
     def go(self, path: str) -> Page:
         self.page.goto(self.site + path, wait_until="load")
         return self.page
+
+    def cut_sockets(self) -> None:
+        """End the page's sockets as a lost network does, by the browser's own means."""
+        self.page.evaluate("window.openSockets.forEach((socket) => socket.close())")
 
     def overflow_px(self) -> int:
         """How far the page can be scrolled sideways."""

@@ -30,7 +30,7 @@ def test_every_page_renders_without_complaints_or_overflow(visit: Visit, world: 
     visit.page.set_viewport_size({"width": width, "height": height})
     for name, address in addresses(world).items():
         page = visit.go(address)
-        page.wait_for_function("document.fonts.status === 'loaded'")
+        page.wait_for_function("() => document.fonts.status === 'loaded'")
         page.screenshot(path=shots / f"{name}-{width}.png", full_page=True)
         assert visit.overflow_px() == 0, name
         assert visit.complaints == [], name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 
@@ -60,7 +59,15 @@ def test_pages_are_for_reading_only(client, manager):
         assert client.post(address).status_code == 405
 
 
-@pytest.mark.parametrize("path", ["/campaigns/999/", "/contacts/999/", "/calls/00000000-0000-4000-8000-000000000000/", "/campaigns/1/explode/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/campaigns/999/",
+        "/contacts/999/",
+        "/calls/00000000-0000-4000-8000-000000000000/",
+        "/campaigns/1/explode/",
+    ],
+)
 def test_what_is_not_there_is_404(client, manager, path):
     response = client.post(path) if path.endswith("explode/") else client.get(path)
 
