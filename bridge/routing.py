@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from typing import Any
 
-websocket_urlpatterns: list[URLPattern] = []
+from django.urls import re_path
+
+from bridge.consumers import PsrConsumer
+
+websocket_urlpatterns: list[Any] = [
+    re_path(r"^psr/(?P<token>[A-Za-z0-9._-]{16,512})$", PsrConsumer.as_asgi()),  # type: ignore[no-untyped-call]  # channels ships no types
+]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeAlias
 
 from bridge.agents.base import Agent, AgentSession, AgentUnavailable, Brief
@@ -43,12 +43,18 @@ class UnusableAgent:
     def __init__(self, reason: str) -> None:
         self._reason = reason
 
-    @asynccontextmanager
-    async def connect(self, brief: Brief) -> AsyncIterator[AgentSession]:
-        """Always fails.
+    def connect(self, brief: Brief) -> AbstractAsyncContextManager[AgentSession]:
+        """A conversation that fails to open."""
+        del brief
+        return _NeverOpens(self._reason)
 
-        Raises:
-            AgentUnavailable: with the reason given.
-        """
+
+class _NeverOpens(AbstractAsyncContextManager[AgentSession]):
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    async def __aenter__(self) -> AgentSession:
         raise AgentUnavailable(self._reason, retryable=False)
-        yield  # pragma: no cover  # makes this a generator, as a context manager needs
+
+    async def __aexit__(self, *_error: object) -> None:
+        return None
