@@ -36,6 +36,7 @@ from campaigns.policies.file_names import safe_vendor_call_id
 from campaigns.policies.parameter_template import Recipient, parse_template
 from campaigns.queries.call_facts import call_facts
 from campaigns.services import attempts
+from campaigns.services.durable_files import data_file
 from campaigns.services.outbox import record_event
 
 log = logging.getLogger(__name__)
@@ -275,4 +276,9 @@ def _parameters_of(attempt: CallAttempt) -> dict[str, str]:
 
 
 def _prompts_of(agent: Agent) -> dict[str, Path]:
-    return {name: settings.DATA_DIR / path for name, path in agent.prompts.values_list("name", "path")}
+    """The agent's own prompts by name; one whose file is gone is left out, so that the bundled one speaks."""
+    paths = {name: data_file(f"prompts/{path}") for name, path in agent.prompts.values_list("name", "path")}
+    missing = sorted(name for name, path in paths.items() if path is None)
+    if missing:
+        log.warning("prompt_files_missing", extra={"agent_id": agent.pk, "names": missing})
+    return {name: path for name, path in paths.items() if path is not None}

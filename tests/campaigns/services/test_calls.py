@@ -70,7 +70,10 @@ def draft(seq, text="Yes.", **fields):
 @pytest.mark.django_db
 def test_open_psr_call_gathers_what_the_bridge_needs(data_dir, settings):
     agent = make_agent(config={"script": "customer_survey"}, version=3)
-    AgentPrompt.objects.create(agent=agent, name="greeting", text="Hello", path="prompts/one.wav")
+    AgentPrompt.objects.create(agent=agent, name="greeting", text="Hello", path="one.wav")
+    AgentPrompt.objects.create(agent=agent, name="goodbye", text="Bye", path="gone.wav")
+    (data_dir / "prompts").mkdir()
+    (data_dir / "prompts" / "one.wav").write_bytes(b"")
     attempt, token = placed_attempt()
 
     opened = open_call(token)
