@@ -40,7 +40,8 @@ class WebhookEndpoint(models.Model):
     previous_secret_until = models.DateTimeField(null=True, blank=True)
     is_enabled = models.BooleanField(default=True)
     disabled_reason = models.CharField(max_length=100, blank=True)
-    first_failure_at = models.DateTimeField(null=True, blank=True)
+    first_failure_at = models.DateTimeField(null=True, blank=True, help_text="Since when nothing has succeeded")
+    retry_at = models.DateTimeField(null=True, blank=True, help_text="While it fails: when it is tried again at all")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

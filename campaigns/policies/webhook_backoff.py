@@ -13,6 +13,8 @@ WAITS_S = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 MAX_TRIES = len(WAITS_S)
 JITTER = 0.2
 RETRY_AFTER_MAX = timedelta(hours=24)
+SHORTEST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=5)
 GIVE_UP_ENDPOINT_AFTER = timedelta(hours=120)
 _MAX_DELTA_DIGITS = 9
 
@@ -61,6 +63,16 @@ def read_retry_after(value: str | None, *, now: datetime) -> timedelta | None:
             return None
         wait = moment - now
     return min(max(wait, timedelta(0)), RETRY_AFTER_MAX)
+
+
+def endpoint_pause(failing_for: timedelta, *, retry_after: timedelta | None = None) -> timedelta:
+    """How long to leave a failing endpoint alone altogether, however much waits for it.
+
+    A tenth of the time it has been failing, from 5 s to 5 min, so that a dead one with a long queue costs the workers
+    next to nothing; its own `Retry-After` where that is longer.
+    """
+    pause = min(max(failing_for / 10, SHORTEST_PAUSE), LONGEST_PAUSE)
+    return max(pause, retry_after or timedelta(0))
 
 
 def is_endpoint_given_up(first_failure_at: datetime | None, *, now: datetime) -> bool:

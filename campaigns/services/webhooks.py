@@ -25,6 +25,7 @@ from campaigns.policies.safe_urls import UnsafeUrl, parse_safe_url
 from campaigns.policies.webhook_backoff import (
     MAX_TRIES,
     Verdict,
+    endpoint_pause,
     is_endpoint_given_up,
     judge,
     next_try_at,
@@ -101,7 +102,10 @@ def rotate_secret(endpoint_id: int, *, now: datetime) -> WebhookEndpoint:
 def set_enabled(endpoint_id: int, *, is_enabled: bool) -> WebhookEndpoint:
     """Switch an endpoint on or off by hand. Switching on forgets its failures; what was given up stays so."""
     WebhookEndpoint.objects.filter(pk=endpoint_id).update(
-        is_enabled=is_enabled, disabled_reason="" if is_enabled else "switched off by hand", first_failure_at=None
+        is_enabled=is_enabled,
+        disabled_reason="" if is_enabled else "switched off by hand",
+        first_failure_at=None,
+        retry_at=None,
     )
     return WebhookEndpoint.objects.get(pk=endpoint_id)
 
@@ -165,14 +169,16 @@ def relay_events(*, now: datetime) -> int:
 
 
 def due_deliveries(*, now: datetime) -> list[int]:
-    """Ids of deliveries to try now: the oldest of every endpoint in turn, at most four each."""
-    endpoint_ids = WebhookEndpoint.objects.filter(is_enabled=True).values_list("pk", flat=True)
-    queues = [list(_due(endpoint_id, now)[:MAX_PER_ENDPOINT]) for endpoint_id in endpoint_ids]
+    """Ids of deliveries to try now: the oldest of every endpoint in turn, at most four each, one where it fails."""
+    endpoints = WebhookEndpoint.objects.filter(_is_open(now))
+    queues = [list(_due(endpoint.pk, now)[: _room(endpoint)]) for endpoint in endpoints]
     return [queue[turn] for turn in range(MAX_PER_ENDPOINT) for queue in queues if turn < len(queue)]
 
 
 def next_due(endpoint_id: int, *, now: datetime) -> int | None:
     """The endpoint's next delivery to try, or None."""
+    if not WebhookEndpoint.objects.filter(_is_open(now), pk=endpoint_id).exists():
+        return None
     return _due(endpoint_id, now).first()
 
 
@@ -213,7 +219,7 @@ def _record(claimed: _Try, answer: HttpAnswer, *, now: datetime, jitter: float) 
         match judge(answer.status_code):
             case Verdict.DELIVERED:
                 failing = WebhookEndpoint.objects.filter(pk=claimed.endpoint.pk, first_failure_at__isnull=False)
-                failing.update(first_failure_at=None)
+                failing.update(first_failure_at=None, retry_at=None)
                 return _write(claimed, StepState.DONE, delivered_at=now)
             case Verdict.GONE:
                 state = _write(claimed, StepState.DEAD)
@@ -224,26 +230,28 @@ def _record(claimed: _Try, answer: HttpAnswer, *, now: datetime, jitter: float) 
 
 
 def _record_failure(claimed: _Try, answer: HttpAnswer, *, now: datetime, jitter: float) -> StepState:
-    endpoint = WebhookEndpoint.objects.filter(pk=claimed.endpoint.pk)
-    endpoint.filter(first_failure_at__isnull=True).update(first_failure_at=now)
+    endpoint = WebhookEndpoint.objects.select_for_update().get(pk=claimed.endpoint.pk)
+    endpoint.first_failure_at = endpoint.first_failure_at or now
     wait = read_retry_after(answer.headers.get("retry-after"), now=now)
+    endpoint.retry_at = now + endpoint_pause(now - endpoint.first_failure_at, retry_after=wait)
+    endpoint.save(update_fields=["first_failure_at", "retry_at"])
     next_at = next_try_at(claimed.delivery.tries, now=now, jitter=jitter, retry_after=wait)
     fields = {} if next_at is None else {"next_at": next_at}
     state = _write(claimed, StepState.DEAD if next_at is None else StepState.FAILED, **fields)
-    if is_endpoint_given_up(endpoint.values_list("first_failure_at", flat=True).first(), now=now):
-        _disable(claimed.endpoint, SILENT)
+    if is_endpoint_given_up(endpoint.first_failure_at, now=now):
+        _disable(endpoint, SILENT)
     return state
 
 
 def _claim(delivery_id: int, now: datetime) -> _Try | None:
     with transaction.atomic():
         of_delivery = WebhookDelivery.objects.filter(pk=delivery_id).values("endpoint_id")
-        endpoint = WebhookEndpoint.objects.select_for_update().filter(pk__in=of_delivery, is_enabled=True).first()
+        endpoint = WebhookEndpoint.objects.select_for_update().filter(_is_open(now), pk__in=of_delivery).first()
         if endpoint is None:
             return None
         # Under the endpoint's lock the count cannot change behind our back.
         in_flight = WebhookDelivery.objects.filter(endpoint=endpoint, lease_until__gt=now)
-        if in_flight.count() >= MAX_PER_ENDPOINT:
+        if in_flight.count() >= _room(endpoint):
             return None
         due = WebhookDelivery.objects.filter(_is_due(now), pk=delivery_id)
         if not due.update(lease_until=now + LEASE, tries=F("tries") + 1):
@@ -274,6 +282,16 @@ def _due(endpoint_id: int, now: datetime) -> QuerySet[WebhookDelivery, int]:
 
 def _is_due(now: datetime) -> Q:
     return Q(state__in=OPEN_STATES, next_at__lte=now) & (Q(lease_until__isnull=True) | Q(lease_until__lte=now))
+
+
+def _is_open(now: datetime) -> Q:
+    """Endpoints that are switched on, and not being left alone after a failure."""
+    return Q(is_enabled=True) & (Q(retry_at__isnull=True) | Q(retry_at__lte=now))
+
+
+def _room(endpoint: WebhookEndpoint) -> int:
+    """How many requests it may get at once: one, as long as it fails."""
+    return MAX_PER_ENDPOINT if endpoint.first_failure_at is None else 1
 
 
 def _skipping_locked(rows: QuerySet[OutboxEvent]) -> QuerySet[OutboxEvent]:

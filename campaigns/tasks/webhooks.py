@@ -10,6 +10,7 @@ from celery import shared_task
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from campaigns.enums import StepState
 from campaigns.models import WebhookDelivery
 from campaigns.policies.webhook_backoff import JITTER
 from campaigns.services import webhooks
@@ -36,13 +37,14 @@ def relay() -> None:
 
 @shared_task(ignore_result=True)
 def deliver(*, delivery_id: int) -> None:
-    """Try a delivery, and then whatever else is due at its endpoint, for a while."""
+    """Try a delivery and, as long as the receiver takes them, whatever else is due at its endpoint, for a while."""
     stop_at = timezone.now() + KEEP_GOING
     endpoint_id = WebhookDelivery.objects.filter(pk=delivery_id).values_list("endpoint_id", flat=True).first()
     next_id: int | None = delivery_id
     while endpoint_id is not None and next_id is not None:
         now = timezone.now()
         outcome = webhooks.deliver(next_id, now=now, jitter=random.uniform(-JITTER, JITTER))
-        if outcome is None or timezone.now() >= stop_at:
+        if outcome is not StepState.DONE or timezone.now() >= stop_at:
+            # A receiver that fails is not asked again at once, whatever else waits for it.
             return
         next_id = webhooks.next_due(endpoint_id, now=timezone.now())

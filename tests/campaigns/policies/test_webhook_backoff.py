@@ -13,6 +13,7 @@ from campaigns.policies.webhook_backoff import (
     MAX_TRIES,
     WAITS_S,
     Verdict,
+    endpoint_pause,
     is_endpoint_given_up,
     judge,
     next_try_at,
@@ -102,3 +103,13 @@ def test_judge(status_code, verdict):
 )
 def test_an_endpoint_is_given_up_after_five_days_without_success(first_failure_at, is_given_up):
     assert is_endpoint_given_up(first_failure_at, now=NOW) is is_given_up
+
+
+@pytest.mark.parametrize(
+    ("failing_for_s", "retry_after_s", "pause_s"),
+    [(0, None, 5), (60, None, 6), (600, None, 60), (86_400, None, 300), (0, 3, 5), (600, 90, 90), (0, 86_400, 86_400)],
+)
+def test_a_failing_endpoint_is_left_alone_ever_longer(failing_for_s, retry_after_s, pause_s):
+    retry_after = None if retry_after_s is None else timedelta(seconds=retry_after_s)
+
+    assert endpoint_pause(timedelta(seconds=failing_for_s), retry_after=retry_after) == timedelta(seconds=pause_s)

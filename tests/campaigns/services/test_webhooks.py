@@ -337,6 +337,48 @@ def test_one_dead_endpoint_with_a_long_queue_does_not_hold_up_another():
 
 
 @pytest.mark.django_db
+def test_a_failing_endpoint_with_a_long_queue_gets_one_post_at_a_time_ever_more_seldom():
+    endpoint, receiver, now = make_endpoint(), Receiver(DOWN), NOW
+    for number in range(500):
+        happen(f"s-{number}")
+    webhooks.relay_events(now=NOW)
+
+    while now < NOW + timedelta(hours=2):
+        for delivery_id in webhooks.due_deliveries(now=now):
+            webhooks.deliver(delivery_id, now=now, post=receiver)
+        now += timedelta(seconds=2)
+
+    # One at first, then a tenth of the time it has been down: the number of tries grows with the logarithm of time.
+    assert len(receiver.sent) < 70
+    receiver.answers = [HttpAnswer(5, 200)]
+    endpoint.refresh_from_db()
+    assert endpoint.retry_at
+    now = endpoint.retry_at
+    while due := webhooks.due_deliveries(now=now):
+        assert len(due) <= webhooks.MAX_PER_ENDPOINT
+        for delivery_id in due:
+            webhooks.deliver(delivery_id, now=now, post=receiver)
+    assert WebhookDelivery.objects.filter(state=StepState.PENDING).count() == 0
+
+
+@pytest.mark.django_db
+def test_retry_after_holds_for_everything_that_goes_to_the_endpoint():
+    make_endpoint()
+    happen("s-1")
+    happen("s-2")
+    webhooks.relay_events(now=NOW)
+    first, second = WebhookDelivery.objects.order_by("pk")
+    busy = HttpAnswer(5, 429, headers={"retry-after": "90"})
+
+    webhooks.deliver(first.pk, now=NOW, post=Receiver(busy))
+
+    assert webhooks.due_deliveries(now=NOW + timedelta(seconds=89)) == []
+    assert webhooks.next_due(first.endpoint_id, now=NOW + timedelta(seconds=89)) is None
+    assert webhooks.deliver(second.pk, now=NOW + timedelta(seconds=89), post=Receiver()) is None
+    assert webhooks.deliver(second.pk, now=NOW + timedelta(seconds=90), post=Receiver()) == StepState.DONE
+
+
+@pytest.mark.django_db
 def test_an_endpoint_gets_at_most_four_posts_at_once():
     make_endpoint()
     for number in range(6):
