@@ -121,7 +121,8 @@ class Callee:
         sound = self._ear.hear(frame)
         if sound is Sound.PROMPT_BEGAN:
             self._prompts += 1
-            self._prompt_ms = 0
+            # It began before it was long enough to be noticed.
+            self._prompt_ms = MIN_PROMPT_MS - TICK_MS
             self._reply_at_ms = None
         elif sound is Sound.PROMPT_ENDED and self._answered_prompt < self._prompts:
             self._reply_at_ms = self._now_ms + self._persona.reaction_ms

@@ -98,5 +98,5 @@ async def _guarded(work: Coroutine[Any, Any, None]) -> None:
     """Run one request or one call; what goes wrong in it must not end the others."""
     try:
         await work
-    except Exception:
+    except Exception:  # the top of a consumer: a fault in one call is logged, the others talk on
         logger.exception("a request or call of the simulator failed")

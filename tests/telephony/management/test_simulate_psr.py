@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import BaseCommand, CommandError, call_command, load_command_class
 
 from telephony.simulator.behaviour_table import TABLE
 
@@ -70,6 +70,16 @@ def test_the_ledger_survives_a_kill(tmp_path: Path) -> None:
 def test_it_prints_what_each_number_does(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("simulate_psr", "--behaviours")
     assert len(capsys.readouterr().out.splitlines()) == len(TABLE)
+
+
+def test_the_reference_page_names_every_option() -> None:
+    page = (REPOSITORY / "docs/reference/simulator.md").read_text("utf-8")
+    parser = load_command_class("telephony", "simulate_psr").create_parser("manage.py", "simulate_psr")
+    django = BaseCommand().create_parser("manage.py", "base")
+    names = {action.option_strings[-1] for action in parser._actions} - {
+        action.option_strings[-1] for action in django._actions
+    }
+    assert {name for name in names if f"`{name}" not in page and f" {name}" not in page} == set()
 
 
 @pytest.mark.parametrize("arguments", [("--ring-min", "3", "--ring-max", "1"), ("--host", "192.0.2.1", "--port", "0")])
