@@ -111,10 +111,13 @@ def make_attempt(
     *,
     outcome: Outcome | None = None,
     at: datetime = NOW,
-    is_counted: bool = True,
+    is_counted: bool | None = None,
     **fields: Any,
 ) -> CallAttempt:
-    """One attempt claimed at `at`. With an outcome it has ended 30 s later; without, it is being placed."""
+    """One attempt claimed at `at`. With an outcome it has ended 30 s later; without, it is being placed.
+
+    Whether it is counted is known, and by default true, when it has ended.
+    """
     contact = contact or make_contact()
     if outcome is None:
         fields.setdefault("state", AttemptState.PLACED)
@@ -134,7 +137,7 @@ def make_attempt(
         claimed_at=at,
         dispatched_at=fields.pop("dispatched_at", at + timedelta(seconds=1)),
         placed_at=fields.pop("placed_at", at + timedelta(seconds=2)),
-        is_counted=is_counted,
+        is_counted=outcome is not None if is_counted is None else is_counted,
         posts=1,
         **fields,
     )

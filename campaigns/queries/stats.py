@@ -1,6 +1,7 @@
 """Numbers of the field over attempts and calls: answer rate, ASR, ACD, outcomes, and what happened in which hour.
 
-An attempt is counted once it may have reached the switch (`is_counted`); it is answered once its call was connected.
+An attempt counts as soon as its result is known: it is being held, or it ended and may have reached the switch
+(`is_counted`). It is answered once its call was connected. Attempts that still ring stand in no rate.
 * ASR: answered attempts / counted attempts.
 * Answer rate: contacts answered at least once / contacts dialed at least once.
 * ACD: mean duration of the calls that have ended, in seconds.
@@ -17,11 +18,11 @@ from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Q,
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 
-from campaigns.enums import ContactState, Outcome
+from campaigns.enums import AttemptState, ContactState, Outcome
 from campaigns.models import Call, CallAttempt, Contact
 
 HOURS_SHOWN = 24
-COUNTED = Q(is_counted=True)
+COUNTED = Q(is_counted=True) | Q(state=AttemptState.IN_CALL)
 ANSWERED = COUNTED & Q(answered_at__isnull=False)
 
 

@@ -38,13 +38,14 @@ def test_campaign_stats_count_contacts_attempts_and_calls():
         make_contact(campaign, state=ContactState.DIALING), state=AttemptState.IN_CALL, answered_at=NOW
     )
     make_call(talking, duration_s=None)
+    make_attempt(make_contact(campaign, state=ContactState.DIALING), state=AttemptState.PLACED)
     make_call(make_attempt(outcome=Outcome.ANSWERED), duration_s=999)
 
     stats = campaign_stats(campaign.id, NOW)
 
     assert {state: total for state, total in stats.contacts.items() if total} == {
         "pending": 2,
-        "dialing": 1,
+        "dialing": 2,
         "done": 1,
         "exhausted": 1,
     }
@@ -55,7 +56,7 @@ def test_campaign_stats_count_contacts_attempts_and_calls():
         "released": 1,
         "no_answer": 1,
     }
-    assert (stats.contacts_total, stats.attempts, stats.answered, stats.live_calls) == (5, 5, 3, 1)
+    assert (stats.contacts_total, stats.attempts, stats.answered, stats.live_calls) == (6, 5, 3, 1)
     assert stats.asr == pytest.approx(3 / 5)
     assert stats.answer_rate == pytest.approx(3 / 4)
     assert stats.acd_s == pytest.approx(30)

@@ -122,6 +122,7 @@ async def test_new_turns_of_a_live_call_arrive_alone(manager, session):
 async def test_two_kinds_of_people_see_numbers_each_in_their_way(manager, session):
     call = await sync_to_async(make_call)(duration_s=None)
     supervisor = await sync_to_async(make_user)("sam", role=Role.SUPERVISOR)
+    assert call.attempt is not None
     number = call.attempt.phone_number
     async with opened("overview", manager, session) as full:
         assert number in (await full.parts())["live_calls"]
