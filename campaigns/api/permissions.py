@@ -79,6 +79,6 @@ class RolePermission(BasePermission):
         if not isinstance(request.auth, ApiToken):
             return False
         action = getattr(view, "action", None)
-        if action is None:
-            return True  # no such method on this route; the view answers 405
+        if action in (None, "metadata"):
+            return True  # no such method on this route, or OPTIONS; the view answers 405
         return Role(request.auth.role) in roles_for(view.basename, action)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.core.cache import cache
 from django.utils import timezone
@@ -26,7 +28,8 @@ def plain(db) -> str:
 
 
 def get(authorization: str | None):
-    return APIClient().get(PATH, **({} if authorization is None else {"HTTP_AUTHORIZATION": authorization}))
+    headers: Any = {} if authorization is None else {"HTTP_AUTHORIZATION": authorization}
+    return APIClient().get(PATH, **headers)
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])

@@ -55,6 +55,7 @@ def test_a_draft_is_created_with_its_defaults(manager):
     assert shown["customer_lists"] == list(campaign.customer_lists.values_list("pk", flat=True))
     assert shown["parameter_template"] == {"name": "{{ customer.name }}"}
     assert (shown["cadence"], shown["calling_window"]) == (campaign.cadence, campaign.calling_window)
+    assert campaign.created_by is not None
     assert campaign.created_by.username == "api-manager"
     assert manager.get(path(campaign)).json() == shown
 

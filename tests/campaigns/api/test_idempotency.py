@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test.client import encode_multipart
 from django.utils import timezone
 
+from campaigns.errors import IdempotencyConflict
 from campaigns.models import ApiToken, Customer, IdempotencyRecord, ImportJob
 from campaigns.services import idempotency
 from tests.factories import make_campaign, make_list
@@ -65,7 +67,7 @@ def test_the_reservation_of_a_dead_request_is_taken_over(integrator):
     Customer.objects.all().delete()
     IdempotencyRecord.objects.filter(key="k-1").update(request_digest=digest)
     assert (post(integrator).status_code, Customer.objects.count()) == (201, 1)
-    with pytest.raises(idempotency.IdempotencyConflict):
+    with pytest.raises(IdempotencyConflict):
         idempotency.store(first, status_code=201, body={})
 
 
@@ -94,8 +96,6 @@ def test_an_upload_is_the_same_whatever_its_boundary(integrator):
 
     def upload(content: bytes, boundary: str):
         file = SimpleUploadedFile("a.csv", content, content_type="text/csv")
-        from django.test.client import encode_multipart
-
         body = encode_multipart(boundary, {"file": file})
         kind = f"multipart/form-data; boundary={boundary}"
         return integrator.generic("POST", path, body, kind, HTTP_IDEMPOTENCY_KEY="up")

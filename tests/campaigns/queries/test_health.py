@@ -11,10 +11,10 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.models import BridgeNode
+from campaigns.models import BridgeNode, Heartbeat
 from campaigns.queries.health import DISK_FREE_MIN_BYTES, readiness
-from campaigns.tasks.health import beat
 from campaigns.services.heartbeats import record_heartbeat
+from campaigns.tasks.health import beat
 from config.celery import app
 from tests.factories import NOW
 
@@ -82,7 +82,12 @@ def test_a_platform_just_started_says_what_is_missing():
 
 @pytest.mark.parametrize(
     ("later_s", "missing"),
-    [(10, {}), (60, {"bridge"}), (61, {"bridge", "dial_worker"}), (181, {"bridge", "dial_worker", "results_worker"})],
+    [
+        (10, set()),
+        (60, {"bridge"}),
+        (61, {"bridge", "dial_worker"}),
+        (181, {"bridge", "dial_worker", "results_worker"}),
+    ],
 )
 def test_signs_of_life_grow_old(broker, all_alive, later_s, missing):
     assert parts(NOW + timedelta(seconds=later_s)).keys() == missing
@@ -106,13 +111,7 @@ def test_a_data_directory_that_is_gone_is_seen(broker, all_alive, settings, tmp_
 def test_the_heartbeat_task_leaves_the_sign_of_its_queue():
     beat(queue="dial")
     beat(queue="dial")
-    assert "dial_worker" not in parts(now=_heartbeat_at("dial"))
-
-
-def _heartbeat_at(queue: str):
-    from campaigns.models import Heartbeat
-
-    return Heartbeat.objects.get(name=queue).at
+    assert "dial_worker" not in parts(now=Heartbeat.objects.get(name="dial").at)
 
 
 def test_the_beat_sends_a_heartbeat_through_every_queue_that_is_watched():
