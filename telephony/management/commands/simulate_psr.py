@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from telephony.simulator.behaviour_table import TABLE
@@ -28,7 +29,11 @@ class Command(BaseCommand):
         """The options of `telephony.simulator.options.Options`."""
         parser.add_argument("--host", default=_DEFAULTS.host)
         parser.add_argument("--port", type=int, default=_DEFAULTS.port, help="0 takes any free port")
-        parser.add_argument("--token", help="the only token accepted; without it any token is")
+        parser.add_argument(
+            "--token",
+            default=settings.SIMULATOR_TOKEN or None,
+            help="the only token accepted (default: SIMULATOR_TOKEN); without one any token is",
+        )
         parser.add_argument("--seed", type=int, default=_DEFAULTS.seed, help="voices, rings and packets by destination")
         parser.add_argument("--ring-min", type=float, default=_DEFAULTS.ring_min_s, metavar="S")
         parser.add_argument("--ring-max", type=float, default=_DEFAULTS.ring_max_s, metavar="S")
@@ -90,7 +95,7 @@ def _options(given: dict[str, Any]) -> Options:
     return Options(
         host=given["host"],
         port=given["port"],
-        token=given["token"],
+        token=given["token"] or settings.SIMULATOR_TOKEN or None,
         seed=given["seed"],
         ring_min_s=given["ring_min"],
         ring_max_s=given["ring_max"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -21,11 +22,12 @@ DEADLINE_S = 30
 
 
 @contextmanager
-def simulator(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def simulator(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A running command and the URL that it says it is ready at."""
     process = subprocess.Popen(
         [sys.executable, "manage.py", "simulate_psr", "--port", "0", *arguments],
         cwd=REPOSITORY,
+        env={**os.environ, "DATA_DIR": str(folder), "SECRET_KEY": "k" * 50, **environment},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -39,18 +41,18 @@ def simulator(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.communicate(timeout=DEADLINE_S)
 
 
-def place(url: str) -> httpx.Response:
+def place(url: str, token: str = "T") -> httpx.Response:
     form = {"url": "ws://127.0.0.1:9/psr/x", "destination": "0901234555", "app": "bot", "is_silence": "true"}
     return httpx.post(
         f"{url}/psr/v1/call/stream",
         files={name: (None, text) for name, text in form.items()},
-        headers={"Authorization": "Bearer T"},
+        headers={"Authorization": f"Bearer {token}"},
         trust_env=False,
     )
 
 
-def test_it_says_when_it_is_ready_and_stops_at_sigterm() -> None:
-    with simulator("--token", "T") as (process, url):
+def test_it_says_when_it_is_ready_and_stops_at_sigterm(tmp_path: Path) -> None:
+    with simulator(tmp_path, "--token", "T") as (process, url):
         assert place(url).status_code == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=DEADLINE_S) == 0
@@ -58,13 +60,17 @@ def test_it_says_when_it_is_ready_and_stops_at_sigterm() -> None:
 
 def test_the_ledger_survives_a_kill(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
-    with simulator("--ledger", str(ledger)) as (process, url):
+    with simulator(tmp_path, "--ledger", str(ledger), SIMULATOR_TOKEN="T") as (process, url):
+        assert place(url, token="another").status_code == 401
         call_id = place(url).json()["data"]["call_id"]
         process.kill()
         process.wait(timeout=DEADLINE_S)
     lines = [json.loads(line) for line in ledger.read_text().splitlines()]
-    assert {line["call_id"] for line in lines} == {call_id}
-    assert [line["event"] for line in lines][:2] == ["placed", "replied"]
+    assert [(line["event"], line.get("call_id")) for line in lines][:3] == [
+        ("refused", None),
+        ("placed", call_id),
+        ("replied", call_id),
+    ]
 
 
 def test_it_prints_what_each_number_does(capsys: pytest.CaptureFixture[str]) -> None:
