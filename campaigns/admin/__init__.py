@@ -1,1 +1,27 @@
-"""The admin."""
+"""The admin: everything a campaign manager sets up, and everything the platform wrote down, read-only."""
+
+from campaigns.admin import (
+    access,
+    agents,
+    campaigns,
+    customers,
+    imports,
+    people,
+    results,
+    suppression,
+    trunks,
+    webhooks,
+)
+
+__all__ = [
+    "access",
+    "agents",
+    "campaigns",
+    "customers",
+    "imports",
+    "people",
+    "results",
+    "suppression",
+    "trunks",
+    "webhooks",
+]

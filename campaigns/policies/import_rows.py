@@ -195,6 +195,11 @@ def _timezones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
 
 
+def is_timezone(name: str) -> bool:
+    """Whether `name` is an IANA time zone."""
+    return name in _timezones()
+
+
 class RowReader:
     """Judges rows of one file. Pure: the same cells always give the same answer."""
 
@@ -225,7 +230,7 @@ class RowReader:
         timezone = "" if columns.timezone is None else values[columns.timezone]
         if len(name) > MAX_NAME_CHARS:
             return self._at(columns.name, "too_long", f"The name is longer than {MAX_NAME_CHARS} characters.")
-        if timezone and timezone not in _timezones():
+        if timezone and not is_timezone(timezone):
             return self._at(
                 columns.timezone,
                 "bad_timezone",

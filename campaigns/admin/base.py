@@ -1,0 +1,73 @@
+"""What the admin's classes share: read-only records, badge colours, and who is asking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Model
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from campaigns.enums import AttemptState, CampaignState, ContactState, ImportState, Outcome, StepState
+
+# Colours of unfold's labels by value; what is missing here is grey.
+STATE_COLOURS: dict[str, str] = {
+    CampaignState.RUNNING: "success",
+    CampaignState.PAUSED: "warning",
+    CampaignState.SCHEDULED: "info",
+    CampaignState.CANCELED: "danger",
+    AttemptState.IN_CALL: "success",
+    AttemptState.PLACED: "info",
+    AttemptState.UNKNOWN: "warning",
+    ContactState.DIALING: "info",
+    ContactState.DONE: "success",
+    ContactState.BLOCKED: "danger",
+    ImportState.FAILED: "danger",
+    StepState.DEAD: "danger",
+}
+OUTCOME_COLOURS: dict[str, str] = {
+    Outcome.ANSWERED: "success",
+    Outcome.MACHINE: "info",
+    Outcome.BUSY: "warning",
+    Outcome.NO_ANSWER: "warning",
+    Outcome.CONGESTION: "warning",
+    Outcome.UNCONFIRMED: "warning",
+    Outcome.REJECTED: "danger",
+    Outcome.INVALID_NUMBER: "danger",
+    Outcome.FAILED: "danger",
+    Outcome.BLOCKED: "danger",
+}
+
+
+class RecordAdmin(ModelAdmin):
+    """Rows that the platform writes and people only read."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+def signed_in(request: HttpRequest) -> User:
+    """The person behind an admin request; the admin lets nobody else in."""
+    if isinstance(request.user, AnonymousUser):
+        raise TypeError("This view is not behind the admin's sign-in.")
+    return request.user
+
+
+def changed_values(form: Any) -> dict[str, Any]:
+    """What a person changed in a form, as the services take it."""
+    return {name: form.cleaned_data[name] for name in form.changed_data if name in form.cleaned_data}
+
+
+def field_values(form: Any) -> dict[str, Any]:
+    """Everything a person entered in a form for a new row."""
+    return dict(form.cleaned_data)
