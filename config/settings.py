@@ -181,7 +181,14 @@ SPECTACULAR_SETTINGS = {
         "StepState": "campaigns.enums.StepState",
     },
 }
-UNFOLD: dict[str, Any] = {"SITE_TITLE": "Trunkline", "SITE_HEADER": "Trunkline", "SHOW_HISTORY": True}
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Trunkline",
+    "SITE_HEADER": "Trunkline",
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "call",
+    "SHOW_HISTORY": True,
+    "SIDEBAR": {"show_search": True, "navigation": "campaigns.admin.site.navigation"},
+}
 
 # At first start, with no user yet, this makes the user `admin`.
 ADMIN_PASSWORD = read_secret(env, "ADMIN_PASSWORD", default="")
