@@ -67,6 +67,7 @@ def configure(options: dict[str, Any]) -> None:
                 "httpcore": {"level": "WARNING"},
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.worker.strategy": {"level": "WARNING"},
+                "celery.beat": {"level": "WARNING"},
             },
         }
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import redis
+from celery import Celery
 
 from config.embedded_broker import EmbeddedBroker
 from config.supervisor import Part
@@ -83,13 +84,11 @@ def _worker(name: str, layout: Layout, *, queues: str, threads: int) -> Part:
 
 
 def _consumes(redis_url: str, node: str) -> Callable[[], bool]:
-    """A probe: whether the worker's own control queue has a consumer."""
+    """A probe: whether the worker answers a ping through the broker."""
+    control = Celery("probe", broker=redis_url).control
 
     def probe() -> bool:
-        from config.celery import app
-
-        with app.connection_for_write(redis_url) as connection:
-            return bool(app.control.ping(destination=[node], timeout=PROBE_TIMEOUT_S, connection=connection))
+        return bool(control.ping(destination=[node], timeout=PROBE_TIMEOUT_S))
 
     return probe
 

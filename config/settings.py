@@ -203,6 +203,9 @@ PSR_CHUNK_MS = env.int("PSR_CHUNK_MS", 200)
 PSR_FLUSH = env.str("PSR_FLUSH", "none")
 PSR_STEREO_CUSTOMER_SIDE = env.str("PSR_STEREO_CUSTOMER_SIDE", "left")
 
+# What `manage.py simulate_psr` asks its callers for; empty: anything of the right form.
+SIMULATOR_TOKEN = read_secret(env, "SIMULATOR_TOKEN", default="")
+
 # Dialing deadlines. The inequalities between them are start-up checks (campaigns/checks.py).
 CLAIM_LEASE_S = env.float("CLAIM_LEASE_S", 30)
 DIAL_CONNECT_TIMEOUT_S = env.float("DIAL_CONNECT_TIMEOUT_S", 5)
