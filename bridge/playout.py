@@ -79,6 +79,13 @@ class _Item:
         last = self.segments[-1]
         return last.start_ms + last.length_ms
 
+    def add_segment(self, start_ms: float, length_ms: float) -> None:
+        """Add a segment, joined to the last where they touch, so that a long utterance stays a short list."""
+        if self.segments and self.sent_end_ms() == start_ms:
+            self.segments[-1].length_ms += length_ms
+        else:
+            self.segments.append(_Segment(start_ms, length_ms))
+
     def heard_ms(self, now_ms: float) -> float:
         return sum(min(max(now_ms - part.start_ms, 0.0), part.length_ms) for part in self.segments)
 
@@ -89,7 +96,7 @@ class Playout:
     def __init__(self, capabilities: Capabilities, *, margin_ms: int = 0) -> None:
         """`margin_ms` is taken off what an interruption reports as heard: better a word less than one too many."""
         self._bytes_per_ms = capabilities.out_rate_hz * PCM16_SAMPLE_BYTES / 1000
-        self._chunk_bytes = self._whole_samples(capabilities.chunk_ms)
+        self._chunk_bytes = capabilities.out_rate_hz * capabilities.chunk_ms // 1000 * PCM16_SAMPLE_BYTES
         self._lead_ms = capabilities.lead_ms
         self._link_ms = capabilities.link_ms
         self._has_flush = capabilities.has_flush
@@ -231,19 +238,8 @@ class Playout:
         length_ms = len(pcm) / self._bytes_per_ms
         start_ms = max(now_ms + self._link_ms, self._queue_end_ms)
         self._queue_end_ms = start_ms + length_ms
-        self._append(item.segments, start_ms, length_ms)
+        item.add_segment(start_ms, length_ms)
         return SentAudio(PlayAudio(pcm, item.item_id), start_ms)
-
-    @staticmethod
-    def _append(segments: list[_Segment], start_ms: float, length_ms: float) -> None:
-        """Add a segment, joined to the last where they touch, so that a long utterance stays a short list."""
-        if segments and segments[-1].start_ms + segments[-1].length_ms == start_ms:
-            segments[-1].length_ms += length_ms
-        else:
-            segments.append(_Segment(start_ms, length_ms))
 
     def _received_ms(self, item: _Item) -> float:
         return item.received_bytes / self._bytes_per_ms
-
-    def _whole_samples(self, duration_ms: float) -> int:
-        return int(duration_ms * self._bytes_per_ms / PCM16_SAMPLE_BYTES) * PCM16_SAMPLE_BYTES

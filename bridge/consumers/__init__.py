@@ -1,5 +1,1 @@
 """The Channels edge: sockets become legs of calls."""
-
-from bridge.consumers.psr import PsrConsumer
-
-__all__ = ["PsrConsumer"]

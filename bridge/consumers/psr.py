@@ -101,7 +101,7 @@ async def _carry(desk: CallDesk, opened: OpenedCall, entry: LiveEntry, leg: Asgi
             resampler=_resampler(),
             stop=entry.stop,
         )
-    except Exception:
+    except Exception:  # the top of a consumer: whatever broke, this call is finished and the others go on
         logger.exception("call broke", extra={"call_id": str(opened.call_id)})
         await leg.close(CloseCode.INTERNAL)
     finally:

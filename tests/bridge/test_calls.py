@@ -1,0 +1,175 @@
+"""The desk: places, one writer, bounds, and a database that is away for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from bridge import calls as calls_module
+from bridge.agents.base import Speaker
+from bridge.calls import CallDesk, CallRefused
+from bridge.session import Answer, CallSummary, EndedBy, Turn
+from campaigns.enums import AttemptState, Outcome
+from campaigns.models import BridgeNode, Call, CallAttempt
+from campaigns.policies import call_tokens
+from campaigns.services.attempts import token_keys
+from campaigns.tasks import results
+from tests.factories import make_attempt
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class FlakyDatabase(Executor):
+    """Runs work on the test's own threads, or fails as a database does that is away."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.work_done = 0
+        self.futures: list[Future] = []
+        self._threads = ThreadPoolExecutor(1)
+
+    def submit(self, fn, /, *args, **kwargs):
+        if self.is_away:
+            future: Future = Future()
+            future.set_exception(OperationalError("the database is away"))
+            return future
+        self.work_done += 1
+        future = self._threads.submit(fn, *args, **kwargs)
+        self.futures.append(future)
+        return future
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self._threads.shutdown(wait=True)
+
+
+@pytest.fixture
+def database(monkeypatch) -> FlakyDatabase:
+    monkeypatch.setattr(results.process_call, "apply_async", lambda **_: None)
+    return FlakyDatabase()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, database: FlakyDatabase) -> CallDesk:
+    return CallDesk(name="node-1", capacity=2, data_dir=tmp_path, database=database)
+
+
+def waiting_attempt() -> tuple[str, CallAttempt]:
+    now = timezone.now()
+    attempt = make_attempt(at=now - timedelta(seconds=5), deadline_at=now + timedelta(minutes=1))
+    assert attempt.contact_id is not None
+    claims = call_tokens.CallTokenClaims(attempt.id, attempt.contact_id, attempt.number, now + timedelta(minutes=5))
+    token = call_tokens.mint(claims, keys=token_keys())
+    attempt.token_digest = call_tokens.digest(token)
+    attempt.save()
+    return token, attempt
+
+
+def turn(seq: int, text: str, end_ms: int | None = 900) -> Turn:
+    return Turn(seq, Speaker.AGENT, f"item-{seq}", text, text, 100, end_ms)
+
+
+SUMMARY = CallSummary(
+    EndedBy.AGENT_HANGUP, 12_000, disposition="completed", answers=(Answer("solved", "Solved?", "yes", 5_000),)
+)
+
+
+def test_call_is_opened_written_and_finished(desk, tmp_path):
+    token, attempt = waiting_attempt()
+
+    async def scenario():
+        opened, _ = await desk.open(token=token, vendor_call_id="psr-1", query={})
+        assert desk.live_calls == 1
+        desk.turn(opened.call_id, turn(1, "Hel", None))
+        desk.turn(opened.call_id, turn(1, "Hello"))
+        await desk.finish(opened.call_id, SUMMARY, tmp_path / "recordings" / "calls" / "x.wav")
+        assert (desk.live_calls, desk.waiting_turns) == (0, 0)
+        await desk.close()
+
+    asyncio.run(scenario())
+    call = Call.objects.get()
+    assert (call.ended_by, call.disposition, call.recording_path) == (
+        "agent_hangup",
+        "completed",
+        "recordings/calls/x.wav",
+    )
+    assert call.answers == [{"key": "solved", "question": "Solved?", "value": "yes", "at_ms": 5_000}]
+    assert call.metrics["duration_ms"] == 12_000
+    assert list(call.turns.values_list("seq", "text", "end_ms")) == [(1, "Hello", 900)]
+    attempt.refresh_from_db()
+    assert (attempt.state, attempt.outcome) == (AttemptState.ENDED, Outcome.ANSWERED)
+
+
+def test_forged_token_costs_no_database_work(desk, database):
+    async def scenario():
+        with pytest.raises(CallRefused) as refused:
+            await desk.open(token="forged-token-0000.signature", vendor_call_id="psr-1", query={})
+        return refused.value.status
+
+    assert asyncio.run(scenario()) == 403
+    assert database.work_done == 0
+
+
+def test_database_that_is_away_refuses_new_calls_and_keeps_live_ones(desk, database):
+    token, _ = waiting_attempt()
+
+    async def scenario():
+        opened, _ = await desk.open(token=token, vendor_call_id="psr-1", query={})
+        database.is_away = True
+        with pytest.raises(CallRefused) as refused:
+            await desk.open(token=token, vendor_call_id="psr-2", query={})
+        assert refused.value.status == 503
+        desk.turn(opened.call_id, turn(1, "Hello"))
+        await desk.finish(opened.call_id, SUMMARY, None)
+        assert desk.waiting_turns == 1
+        database.is_away = False
+        await desk.close()
+
+    asyncio.run(scenario())
+    call = Call.objects.get()
+    assert call.ended_by == "agent_hangup"
+    assert call.turns.count() == 1
+
+
+def test_waiting_turns_are_bounded_and_the_loss_is_counted(desk, monkeypatch):
+    monkeypatch.setattr(calls_module, "MAX_WAITING_TURNS", 10)
+    call_id = uuid4()
+    for seq in range(25):
+        desk.turn(call_id, turn(seq, "word"))
+    assert (desk.waiting_turns, desk.lost_turns) == (10, 15)
+
+
+def test_desk_has_no_more_places_than_its_capacity(desk):
+    with desk.seat(), desk.seat(), pytest.raises(CallRefused) as refused, desk.seat():
+        pass
+    assert (refused.value.status, refused.value.code) == (503, "bridge_full")
+    assert desk.live_calls == 0
+
+
+def test_draining_desk_takes_no_call(desk):
+    desk.is_draining = True
+    with pytest.raises(CallRefused) as refused, desk.seat():
+        pass
+    assert refused.value.code == "draining"
+
+
+def test_desk_shows_itself_live_and_leaves_no_trace(desk, database):
+    async def scenario():
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(desk.run())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await asyncio.wait_for(asyncio.wrap_future(database.futures[0]), 10)
+            running.cancel()
+        seen = await asyncio.to_thread(lambda: list(BridgeNode.objects.values_list("name", "capacity")))
+        await desk.close()
+        return seen
+
+    assert asyncio.run(scenario()) == [("node-1", 2)]
+    assert not BridgeNode.objects.exists()
