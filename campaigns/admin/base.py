@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib.auth.models import AnonymousUser, User
+from django.db import models
 from django.db.models import Model
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
@@ -38,6 +40,15 @@ OUTCOME_COLOURS: dict[str, str] = {
     Outcome.FAILED: "danger",
     Outcome.BLOCKED: "danger",
 }
+
+
+# A web address typed without a scheme means https, as it will by default from Django 6.
+HTTPS_BY_DEFAULT: dict[type[models.Field[Any, Any]], dict[str, Any]] = {models.URLField: {"assume_scheme": "https"}}
+
+
+def form_field(field: models.Field[Any, Any], **options: Any) -> forms.Field | None:
+    """The form field of a model's field, as `Meta.formfield_callback` of a ModelForm wants it."""
+    return field.formfield(**(HTTPS_BY_DEFAULT.get(type(field), {}) | options))
 
 
 class RecordAdmin(ModelAdmin):

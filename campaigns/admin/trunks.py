@@ -14,7 +14,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from campaigns.admin.base import changed_values, field_values
+from campaigns.admin.base import HTTPS_BY_DEFAULT, changed_values, field_values, form_field
 from campaigns.enums import TrunkHold
 from campaigns.models import Trunk
 from campaigns.services import definitions, trunks
@@ -33,6 +33,7 @@ class TrunkForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Trunk
+        formfield_callback = form_field
         fields = [
             "name",
             "base_url",
@@ -56,6 +57,7 @@ class TrunkForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(Trunk)
 class TrunkAdmin(ModelAdmin):
     form = TrunkForm
+    formfield_overrides = HTTPS_BY_DEFAULT
     list_display = [
         "name",
         "base_url",

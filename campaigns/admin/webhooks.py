@@ -15,7 +15,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from campaigns.admin.base import STATE_COLOURS, RecordAdmin, changed_values
+from campaigns.admin.base import HTTPS_BY_DEFAULT, STATE_COLOURS, RecordAdmin, changed_values, form_field
 from campaigns.admin.secrets import show_once
 from campaigns.enums import WebhookEvent
 from campaigns.errors import WebhookRefused
@@ -35,6 +35,7 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = WebhookEndpoint
+        formfield_callback = form_field
         fields = ["url", "description", "events", "is_enabled"]
 
     def clean(self) -> dict[str, Any]:
@@ -50,6 +51,7 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(ModelAdmin):
     form = EndpointForm
+    formfield_overrides = HTTPS_BY_DEFAULT
     list_display = ["url", "description", "show_events", "show_state"]
     list_filter = ["is_enabled"]
     search_fields = ["url", "description"]
