@@ -36,7 +36,6 @@ def play_recording(request: HttpRequest, call_id: UUID) -> HttpResponseBase:
     wanted = parse_range(request.headers.get("Range"), size_bytes)
     response = _part(path, wanted, size_bytes)
     response["Accept-Ranges"] = "bytes"
-    response["Cache-Control"] = "private, no-store"
     response["Content-Disposition"] = f'inline; filename="call_{call_id}.wav"'
     if wanted is None or (isinstance(wanted, ByteRange) and wanted.start == 0):
         logger.info("recording_played", extra={"call_id": str(call_id), "user_id": user.pk})

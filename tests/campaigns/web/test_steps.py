@@ -1,0 +1,116 @@
+"""The buttons that move a campaign: who may press them, what they do, what they say."""
+
+from __future__ import annotations
+
+import pytest
+from kombu.exceptions import OperationalError
+
+from campaigns.enums import CampaignState, Role
+from campaigns.models import Campaign
+from campaigns.states import CampaignAction
+from campaigns.tasks.launching import fill_contacts
+from tests.factories import make_campaign, make_customer, make_list, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+class Broker:
+    """Takes messages, or is away."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict] = []
+        self.is_away = False
+
+    def __call__(self, **kwargs) -> None:
+        if self.is_away:
+            raise OperationalError("nobody listens")
+        self.sent.append(kwargs)
+
+
+@pytest.fixture(autouse=True)
+def broker(monkeypatch) -> Broker:
+    broker = Broker()
+    monkeypatch.setattr(fill_contacts, "delay", broker)
+    return broker
+
+
+def ready_campaign() -> Campaign:
+    campaign = make_campaign(state=CampaignState.DRAFT)
+    campaign.customer_lists.add(make_list(customers=[make_customer()]))
+    return campaign
+
+
+def state_of(campaign: Campaign) -> str:
+    return Campaign.objects.get(pk=campaign.pk).state
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+@pytest.mark.parametrize("action", ["launch", "pause", "resume", "cancel", "finish", "schedule"])
+def test_steps_are_for_those_whose_roles_allow_them(client, role, action):
+    client.force_login(make_user(role=role))
+    campaign = make_campaign()
+    may = {Role.MANAGER: {"launch", "pause", "resume", "cancel"}, Role.SUPERVISOR: {"pause", "resume"}}
+
+    answer = client.post(f"/campaigns/{campaign.pk}/{action}/")
+
+    no_button = action in ("finish", "schedule")
+    assert answer.status_code == (404 if no_button else 302 if action in may.get(role, ()) else 403)
+
+
+def test_pause_and_resume_move_the_campaign_and_name_who_did_it(client):
+    user = make_user(role=Role.SUPERVISOR)
+    client.force_login(user)
+    campaign = make_campaign("Autumn")
+
+    answer = client.post(f"/campaigns/{campaign.pk}/pause/", follow=True)
+    assert "“Autumn” is paused." in answer.content.decode()
+    assert state_of(campaign) == CampaignState.PAUSED
+    assert campaign.events.get().user == user
+
+    client.post(f"/campaigns/{campaign.pk}/resume/")
+    assert state_of(campaign) == CampaignState.RUNNING
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+def test_launch_stands_with_and_without_a_broker(client, broker, is_away):
+    client.force_login(make_user(role=Role.MANAGER))
+    broker.is_away = is_away
+    campaign = ready_campaign()
+
+    client.post(f"/campaigns/{campaign.pk}/launch/")
+
+    assert state_of(campaign) == CampaignState.RUNNING
+    assert broker.sent == ([] if is_away else [{"campaign_id": campaign.pk}])
+
+
+def test_launch_of_an_unready_campaign_says_what_is_missing(client, broker):
+    client.force_login(make_user(role=Role.MANAGER))
+    campaign = make_campaign(state=CampaignState.DRAFT)
+
+    answer = client.post(f"/campaigns/{campaign.pk}/launch/", follow=True)
+
+    assert state_of(campaign) == CampaignState.DRAFT
+    assert broker.sent == []
+    assert len(list(answer.context["messages"])) >= 2
+
+
+def test_a_step_that_makes_no_sense_changes_nothing_and_says_so(client):
+    client.force_login(make_user(role=Role.MANAGER))
+    campaign = make_campaign(state=CampaignState.FINISHED)
+
+    answer = client.post(f"/campaigns/{campaign.pk}/pause/", follow=True)
+
+    assert "cannot pause" in answer.content.decode()
+    assert state_of(campaign) == CampaignState.FINISHED
+
+
+def test_buttons_are_those_a_person_may_press(client):
+    campaign = make_campaign()
+    for username, role, expected in (
+        ("max", Role.MANAGER, ["launch", "pause", "resume", "cancel"]),
+        ("sam", Role.SUPERVISOR, ["pause", "resume"]),
+        ("ivy", Role.INTEGRATOR, []),
+    ):
+        client.force_login(make_user(username, role=role))
+        buttons = client.get(f"/campaigns/{campaign.pk}/").context["buttons"]
+        assert [CampaignAction(action) for action, _, _ in buttons] == expected
