@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def shared_database(transactional_db, tmp_path: Path) -> Iterator[None]:
     SQLite's default test database lives in memory, where concurrent writers get "table is locked" instead of waiting;
     for the length of the test a file takes its place. Other databases stay as they are.
     """
-    if connection.vendor != "sqlite" or not connection.is_in_memory_db():
+    if connection.vendor != "sqlite" or "memory" not in str(connection.settings_dict["NAME"]):
         yield
         return
     connection.ensure_connection()
@@ -35,3 +36,21 @@ def shared_database(transactional_db, tmp_path: Path) -> Iterator[None]:
         connection.close()
         connection.settings_dict["NAME"] = name
         connection.connection = in_memory
+
+
+@contextmanager
+def right_after(table: str, action: Callable[[], object]) -> Iterator[None]:
+    """Let `action` happen once, right after the first SELECT from `table`: what another process might do just then."""
+    is_done = False
+
+    def execute(run, sql, params, many, context):
+        nonlocal is_done
+        result = run(sql, params, many, context)
+        if not is_done and sql.startswith("SELECT") and f'FROM "{table}"' in sql:
+            is_done = True
+            action()
+        return result
+
+    with connection.execute_wrapper(execute):
+        yield
+    assert is_done, f"nothing read {table}"

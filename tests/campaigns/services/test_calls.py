@@ -26,6 +26,7 @@ from campaigns.policies import call_tokens
 from campaigns.services import calls
 from campaigns.services.attempts import token_keys
 from campaigns.services.calls import CallEnd, TurnDraft
+from tests.campaigns.conftest import right_after
 from tests.factories import NOW, make_agent, make_attempt, make_call, make_campaign, make_contact, make_customer
 
 LATER = NOW + timedelta(seconds=42)
@@ -353,6 +354,18 @@ def test_finish_lost_calls_ends_silent_calls_when_they_were_last_seen(settings):
     assert found == [silent.id]
     assert (silent.ended_at, silent.ended_by, alive.ended_at) == (NOW, EndedBy.INTERRUPTED, None)
     assert calls.finish_lost_calls(now=NOW + timedelta(seconds=61)) == []
+
+
+@pytest.mark.django_db
+def test_a_call_that_speaks_up_while_the_sweeper_looks_goes_on():
+    call = make_call(duration_s=None, last_seen_at=NOW)
+    late = NOW + timedelta(hours=1)
+
+    with right_after("campaigns_call", lambda: calls.touch_calls(call_ids=[call.id], now=late)):
+        found = calls.finish_lost_calls(now=late)
+
+    assert found == []
+    assert Call.objects.get().ended_at is None
 
 
 @pytest.mark.django_db

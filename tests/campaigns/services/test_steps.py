@@ -14,11 +14,25 @@ from campaigns.models import Call, CallAnalysis, CallStep, OutboxEvent
 from campaigns.policies.step_backoff import LEASE, MAX_TRIES
 from campaigns.services import calls, steps
 from campaigns.services.calls import CallEnd
+from tests.campaigns.conftest import right_after
 from tests.factories import CONVERSATION as LINES
 from tests.factories import NOW, add_turns, make_attempt, make_call
 
 END = NOW + timedelta(seconds=42)
 WITHOUT_RECORDING = [step for step in ResultStep if step is not ResultStep.RECORDING]
+
+
+LAST_WORD = calls.TurnDraft(
+    seq=9,
+    speaker="customer",
+    item_id="",
+    text="One last word.",
+    heard_text="",
+    start_ms=20_000,
+    end_ms=20_900,
+    is_interrupted=False,
+    confidence=None,
+)
 
 
 def ended_call(**fields):
@@ -143,25 +157,24 @@ def test_webhooks_wait_for_the_analysis_but_not_for_ever():
 def test_late_turns_reach_the_analysis():
     call = ended_call(lines=())
     run(call, ResultStep.ANALYSIS)
-    calls.record_turns(
-        call_id=call.id,
-        turns=[
-            calls.TurnDraft(
-                seq=0,
-                speaker="customer",
-                item_id="",
-                text="One last word.",
-                heard_text="",
-                start_ms=1,
-                end_ms=900,
-                is_interrupted=False,
-                confidence=None,
-            )
-        ],
-    )
+    calls.record_turns(call_id=call.id, turns=[LAST_WORD])
 
     assert run(call, ResultStep.ANALYSIS, now=END + timedelta(seconds=1)) == StepState.DONE
     assert CallAnalysis.objects.get().metrics["customer_words"] == 3
+
+
+@pytest.mark.django_db
+def test_a_turn_that_comes_while_the_file_is_written_reaches_the_file(data_dir):
+    call = ended_call()
+
+    with right_after("campaigns_transcriptturn", lambda: calls.record_turns(call_id=call.id, turns=[LAST_WORD])):
+        run(call, ResultStep.TRANSCRIPT_FILE)
+
+    assert ResultStep.TRANSCRIPT_FILE in steps.due_steps(call_id=call.id, now=END)
+    run(call, ResultStep.TRANSCRIPT_FILE)
+    (file,) = (data_dir / "transcripts").iterdir()
+    assert "One last word." in file.read_text("utf-8")
+    assert states(call)[ResultStep.TRANSCRIPT_FILE] == StepState.DONE
 
 
 @pytest.mark.django_db

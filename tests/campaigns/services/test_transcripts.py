@@ -127,6 +127,17 @@ def test_a_broken_write_leaves_the_file_as_it_was(data_dir):
     assert [entry.name for entry in path.parent.iterdir()] == ["one.json"]
 
 
+def test_a_reader_of_the_old_file_sees_it_whole_while_it_is_replaced(data_dir):
+    path = data_dir / "calls" / "one.json"
+    durable_files.write_durably(path, ["the old one"])
+
+    with path.open() as reader:
+        durable_files.write_durably(path, ["new"])
+        seen = reader.read()
+
+    assert (seen, path.read_text()) == ("the old one", "new")
+
+
 @pytest.mark.parametrize(
     "name", ["", "../secret", "/etc/passwd", "recordings/../../secret", "recordings", "nothing.wav"]
 )
