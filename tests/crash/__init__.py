@@ -1,0 +1,1 @@
+"""Killing real processes at the worst moments, and checking what is left."""
