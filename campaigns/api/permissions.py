@@ -47,7 +47,7 @@ ACCESS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         **READ,
         "transcript": EVERYONE,
         "analysis": EVERYONE,
-        "recording": OPERATORS,
+        "recording": EVERYONE,
         "timeline": EVERYONE,
     },
     # Integrators may add what a customer asked for elsewhere; lifting a suppression is a manager's decision.

@@ -69,7 +69,7 @@ EXPECTED = {
     ("GET", f"calls/{UUID}/transcript/"): EVERYONE,
     ("GET", f"calls/{UUID}/analysis/"): EVERYONE,
     ("GET", f"calls/{UUID}/timeline/"): EVERYONE,
-    ("GET", f"calls/{UUID}/recording/"): {MAN, SUP},
+    ("GET", f"calls/{UUID}/recording/"): EVERYONE,
     ("GET", "suppressed-numbers/"): EVERYONE,
     ("POST", "suppressed-numbers/"): EVERYONE,
     ("POST", "suppressed-numbers/bulk/"): {MAN, INT},
