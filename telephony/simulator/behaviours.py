@@ -83,12 +83,12 @@ class Streaming:
 class Persona:
     """How the person who answers talks. Times count from the answer, phrases are names of recordings.
 
-    `opening` is said at once. `replies` are said one after each prompt heard to its end; when they are used up the
-    person waits `linger_ms` for the agent to hang up, then does so. `pause_ms` is the quiet that ends a prompt for this
-    person, `reaction_ms` the thinking after it. `barges_into` is the prompt (from 1) that the person speaks over,
-    `barge_ms` into it. `leaves_during` is the prompt in which the person hangs up, `leave_ms` into it. After
-    `asks_after_ms` of quiet the person says hello, after `gives_up_after_ms` hangs up. `hangs_up_after_ms` ends any
-    call.
+    `opening` is said at once. `replies` are said one after each prompt heard to its end, the last one again where
+    the agent asks again; when they are used up the person waits `linger_ms` for the agent to hang up, then does so.
+    `pause_ms` is the quiet that ends a prompt for this person, `reaction_ms` the thinking after it. `barges_into` is
+    the prompt (from 1) that the person speaks over, `barge_ms` into it. `leaves_during` is the prompt in which the
+    person hangs up, `leave_ms` into it. After `asks_after_ms` of quiet the person says hello, after
+    `gives_up_after_ms` hangs up. `hangs_up_after_ms` ends any call.
     """
 
     replies: tuple[str, ...] = ()

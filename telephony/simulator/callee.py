@@ -6,6 +6,7 @@ so it works with any bot in any language.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -20,6 +21,8 @@ SPEECH_RMS = 260
 # Shorter sounds are clicks, not prompts.
 MIN_PROMPT_MS = 240
 HELLO = "hello"
+# A person who is asked again after the last reply gives it again, this often.
+MAX_REPEATS = 3
 
 
 class Sound(StrEnum):
@@ -80,7 +83,9 @@ class Callee:
     def __init__(self, persona: Persona) -> None:
         self._persona = persona
         self._ear = Ear(persona.pause_ms)
-        self._replies = list(persona.replies)
+        self._replies = deque(persona.replies + persona.replies[-1:] * MAX_REPEATS)
+        self._scripted_replies = len(persona.replies)
+        self._replies_given = 0
         self._now_ms = 0
         self._prompts = 0
         self._prompt_ms = 0
@@ -133,7 +138,7 @@ class Callee:
         persona = self._persona
         quiet_ms = self._now_ms - self._quiet_since_ms
         is_leaving_prompt = self._ear.is_in_prompt and self._prompts == persona.leaves_during
-        has_finished = bool(persona.replies) and not self._replies
+        has_finished = 0 < self._scripted_replies <= self._replies_given
         reasons = {
             "had enough": persona.hangs_up_after_ms is not None and self._now_ms >= persona.hangs_up_after_ms,
             "left in mid-prompt": is_leaving_prompt and self._prompt_ms >= persona.leave_ms,
@@ -153,11 +158,12 @@ class Callee:
         self._answered_prompt = self._prompts
         self._reply_at_ms = None
         self._quiet_since_ms = self._now_ms
-        return Say(self._replies.pop(0))
+        self._replies_given += 1
+        return Say(self._replies.popleft())
 
     def _is_time_to_ask(self, *, is_speaking: bool) -> bool:
         after_ms = self._persona.asks_after_ms
-        if after_ms is None or self._has_asked or is_speaking or not self._replies:
+        if after_ms is None or self._has_asked or is_speaking or self._replies_given >= self._scripted_replies:
             return False
         return self._now_ms - self._quiet_since_ms >= after_ms
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from telephony.simulator.audio import TICK_MS, TICK_SAMPLES, Samples, mixed, read_wav_8k
 from telephony.simulator.behaviour_table import TABLE
 from telephony.simulator.behaviours import Persona
-from telephony.simulator.callee import MIN_PROMPT_MS, Callee, Ear, HangUp, Say, Sound
+from telephony.simulator.callee import MAX_REPEATS, MIN_PROMPT_MS, Callee, Ear, HangUp, Say, Sound
 
 PROMPTS = sorted((Path(__file__).parents[3] / "bridge/agents/prompts/customer_survey").glob("*.wav"))
 LOUD: Samples = np.tile(np.array([3000, -3000], np.int16), TICK_SAMPLES // 2)
@@ -76,7 +76,13 @@ def test_prompts_begin_and_end_in_turn(parts: list[tuple[bool, int]]) -> None:
 def test_a_reply_follows_each_prompt() -> None:
     persona = Persona(replies=("yes", "no"), pause_ms=500, reaction_ms=200)
     prompt = frames((LOUD, 1000), (QUIET, 1000))
-    assert acts(persona, prompt * 3) == [(1700, Say("yes")), (3700, Say("no"))]
+    assert acts(persona, prompt * 2) == [(1700, Say("yes")), (3700, Say("no"))]
+
+
+def test_the_last_reply_is_repeated_a_few_times_where_it_is_asked_for_again() -> None:
+    persona = Persona(replies=("maybe", "call_me_back"), pause_ms=500, reaction_ms=200)
+    said = [act for _, act in acts(persona, frames((LOUD, 1000), (QUIET, 1000)) * 9)]
+    assert said == [Say("maybe"), *[Say("call_me_back")] * (1 + MAX_REPEATS)]
 
 
 def test_a_person_who_barges_in_does_not_answer_that_prompt_again() -> None:
