@@ -186,6 +186,20 @@ def test_a_try_whose_process_died_is_made_again_with_the_same_id():
 
 
 @pytest.mark.django_db
+def test_a_try_that_lost_its_lease_does_not_undo_what_another_did():
+    delivery = one_delivery()
+
+    def too_slow(url, *, body, headers, exceptions):
+        webhooks.deliver(delivery.pk, now=NOW + webhooks.LEASE, post=Receiver())
+        return DOWN
+
+    webhooks.deliver(delivery.pk, now=NOW, post=too_slow)
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.tries, delivery.attempts.count()) == (StepState.DONE, 2, 2)
+
+
+@pytest.mark.django_db
 def test_a_delivery_that_kills_every_process_is_given_up_unsent():
     delivery = one_delivery()
     WebhookDelivery.objects.update(tries=MAX_TRIES)
