@@ -67,6 +67,16 @@ class RecordAdmin(ModelAdmin):
         return False
 
 
+class OwnerAdmin(ModelAdmin):
+    """Rows that records belong to: `owned` go with them, though nobody may delete one of those alone."""
+
+    owned: tuple[type[Model], ...] = ()
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        rows, counts, refused, protected = super().get_deleted_objects(objs, request)
+        return rows, counts, refused - {model._meta.verbose_name for model in self.owned}, protected
+
+
 def signed_in(request: HttpRequest) -> User:
     """The person behind an admin request; the admin lets nobody else in."""
     if isinstance(request.user, AnonymousUser):

@@ -10,12 +10,19 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.utils import timezone
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from campaigns.admin.agents import read_recording
-from campaigns.admin.base import OUTCOME_COLOURS, STATE_COLOURS, RecordAdmin, changed_values, field_values, signed_in
+from campaigns.admin.base import (
+    OUTCOME_COLOURS,
+    STATE_COLOURS,
+    OwnerAdmin,
+    RecordAdmin,
+    changed_values,
+    field_values,
+    signed_in,
+)
 from campaigns.admin.campaign_steps import confirm_step, step_url
 from campaigns.enums import App, CampaignState, ContactState
 from campaigns.models import Campaign, CampaignEvent, Contact
@@ -105,7 +112,8 @@ def _stored(values: dict[str, Any]) -> dict[str, Any]:
 
 
 @admin.register(Campaign)
-class CampaignAdmin(ModelAdmin):
+class CampaignAdmin(OwnerAdmin):
+    owned = (Contact, CampaignEvent)
     form = CampaignForm
     list_display = ["name", "show_state", "show_progress", "agent", "trunk", "launched_at"]
     list_filter = ["state", "agent", "trunk", "customer_lists"]

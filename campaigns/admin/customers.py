@@ -10,19 +10,20 @@ from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
-from campaigns.admin.base import RecordAdmin, changed_values, field_values
+from campaigns.admin.base import OwnerAdmin, RecordAdmin, changed_values, field_values
 from campaigns.admin.imports import upload_customers
-from campaigns.models import Customer, CustomerList, ListEntry
+from campaigns.models import Customer, CustomerList, ImportJob, ImportReject, ListEntry
 from campaigns.policies.import_rows import is_timezone
 from campaigns.services import customers
 from telephony.phone_numbers import PhoneNumberError, parse_phone_number
 
 
 @admin.register(CustomerList)
-class CustomerListAdmin(ModelAdmin):
+class CustomerListAdmin(OwnerAdmin):
+    owned = (ListEntry, ImportJob, ImportReject)
     list_display = ["name", "show_customers", "show_columns", "created_at"]
     search_fields = ["name"]
     fields = ["name", "show_customers", "show_columns", "created_at"]
@@ -112,7 +113,8 @@ class EntryInline(TabularInline):
 
 
 @admin.register(Customer)
-class CustomerAdmin(ModelAdmin):
+class CustomerAdmin(OwnerAdmin):
+    owned = (ListEntry,)
     form = CustomerForm
     list_display = ["phone_number", "name", "timezone", "created_at"]
     list_filter = ["lists"]

@@ -17,6 +17,7 @@ from campaigns.models import (
     CallAnalysis,
     CallAttempt,
     CallStep,
+    Heartbeat,
     TranscriptTurn,
 )
 
@@ -129,4 +130,10 @@ class CallAnalysisAdmin(RecordAdmin):
 class BridgeNodeAdmin(RecordAdmin):
     list_display = ["name", "live_calls", "capacity", "is_draining", "seen_at"]
     list_filter = ["is_draining"]
+    search_fields = ["name"]
+
+
+@admin.register(Heartbeat)
+class HeartbeatAdmin(RecordAdmin):
+    list_display = ["name", "at"]
     search_fields = ["name"]

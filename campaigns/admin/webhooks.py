@@ -11,11 +11,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from campaigns.admin.base import HTTPS_BY_DEFAULT, STATE_COLOURS, RecordAdmin, changed_values, form_field
+from campaigns.admin.base import HTTPS_BY_DEFAULT, STATE_COLOURS, OwnerAdmin, RecordAdmin, changed_values, form_field
 from campaigns.admin.secrets import show_once
 from campaigns.enums import WebhookEvent
 from campaigns.errors import WebhookRefused
@@ -49,7 +49,8 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(ModelAdmin):
+class WebhookEndpointAdmin(OwnerAdmin):
+    owned = (WebhookDelivery, WebhookDeliveryAttempt)
     form = EndpointForm
     formfield_overrides = HTTPS_BY_DEFAULT
     list_display = ["url", "description", "show_events", "show_state"]

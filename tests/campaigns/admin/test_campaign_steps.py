@@ -1,0 +1,169 @@
+"""Launching, pausing, resuming and canceling: told first, then done."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from campaigns.enums import CampaignState
+from campaigns.models import Campaign, CampaignEvent, CustomerList, SuppressedNumber
+from tests.campaigns.admin.conftest import NOW, PHONE
+
+
+def step(action: str, *campaigns: Campaign) -> str:
+    ids = ",".join(str(campaign.pk) for campaign in campaigns)
+    return f"{reverse('admin:campaigns_campaign_step', args=[action])}?ids={ids}"
+
+
+def change(campaign: Campaign) -> str:
+    return reverse("admin:campaigns_campaign_change", args=[campaign.pk])
+
+
+@pytest.mark.parametrize("action", ["launch", "pause", "resume", "cancel"])
+def test_buttons_and_list_actions_lead_to_the_confirmation(admin_client, campaign, action):
+    button = admin_client.get(reverse(f"admin:campaigns_campaign_{action}", args=[campaign.pk]))
+    chosen = {"action": f"{action}_chosen", "_selected_action": [campaign.pk]}
+    listed = admin_client.post(reverse("admin:campaigns_campaign_changelist"), chosen)
+    assert [button.url, listed.url] == [step(action, campaign)] * 2
+
+
+def test_launching_says_what_will_happen_and_then_does_it(admin_client, admin_user, campaign):
+    SuppressedNumber.objects.create(phone_number=PHONE)
+    asked = admin_client.get(step("launch", campaign))
+    assert "1 customers become contacts of the campaign." in asked.text
+    assert "1 of them are on the do-not-call list" in asked.text
+    assert "Launch now" in asked.text
+    assert Campaign.objects.get().state == CampaignState.DRAFT
+    answer = admin_client.post(step("launch", campaign))
+    assert (answer.status_code, answer.url) == (302, change(campaign))
+    campaign.refresh_from_db()
+    assert campaign.state == CampaignState.RUNNING
+    assert CampaignEvent.objects.get().user == admin_user
+
+
+def test_what_stands_against_a_launch_is_said_and_no_button_shown(admin_client, campaign):
+    Campaign.objects.update(parameter_template={"city": "{{ attributes.city }}"})
+    campaign.trunk.token = ""
+    campaign.trunk.save()
+    asked = admin_client.get(step("launch", campaign))
+    assert "The list “March” has no column city." in asked.text
+    assert "has no address or no token" in asked.text
+    assert "Launch now" not in asked.text
+    answer = admin_client.post(step("launch", campaign), follow=True)
+    assert "The list “March” has no column city." in answer.text
+    assert Campaign.objects.get().state == CampaignState.DRAFT
+
+
+@pytest.mark.parametrize(
+    ("state", "action", "becomes"),
+    [
+        (CampaignState.RUNNING, "pause", CampaignState.PAUSED),
+        (CampaignState.PAUSED, "resume", CampaignState.RUNNING),
+        (CampaignState.RUNNING, "cancel", CampaignState.CANCELED),
+        (CampaignState.FINISHED, "cancel", CampaignState.FINISHED),
+        (CampaignState.DRAFT, "pause", CampaignState.DRAFT),
+    ],
+)
+def test_steps_follow_the_table(admin_client, world, state, action, becomes):
+    Campaign.objects.update(state=state, launched_at=NOW)
+    campaign = world(Campaign)
+    assert admin_client.get(step(action, campaign)).status_code == 200
+    assert admin_client.post(step(action, campaign), follow=True).status_code == 200
+    assert Campaign.objects.get().state == becomes
+
+
+def test_several_campaigns_are_told_and_done_one_by_one(admin_client, campaign):
+    other = Campaign.objects.create(name="Empty", trunk=campaign.trunk, agent=campaign.agent)
+    asked = admin_client.get(step("launch", campaign, other))
+    assert "Choose at least one customer list." in asked.text
+    answer = admin_client.post(step("launch", campaign, other))
+    assert answer.url == reverse("admin:campaigns_campaign_changelist")
+    states = dict(Campaign.objects.values_list("name", "state"))
+    assert states == {"Spring survey": CampaignState.RUNNING, "Empty": CampaignState.DRAFT}
+
+
+@pytest.mark.parametrize("path", ["launch/?ids=", "launch/?ids=999", "finish/?ids=1", "launch/?ids=x,y"])
+def test_steps_that_do_not_exist_are_not_found(admin_client, campaign, path):
+    assert admin_client.get(f"/admin/campaigns/campaign/step/{path}").status_code == 404
+
+
+def test_steps_need_the_permission(client, django_user_model, campaign):
+    client.force_login(django_user_model.objects.create_user("reader", is_staff=True))
+    assert client.post(step("launch", campaign)).status_code == 403
+    assert Campaign.objects.get().state == CampaignState.DRAFT
+
+
+def form_of(campaign: Campaign, **fields) -> dict[str, object]:
+    return {
+        "name": campaign.name,
+        "customer_lists": [entry.pk for entry in campaign.customer_lists.all()],
+        "agent": campaign.agent_id,
+        "trunk": campaign.trunk_id,
+        "app": "bot",
+        "extension": "",
+        "channel": "",
+        "is_silence": "on",
+        "parameter_template": "{}",
+        "max_concurrent_calls": 5,
+        "calls_per_second": 1,
+        "max_attempts": 3,
+        "priority": 0,
+        "cadence": '{"waits_s": {"default": [1800]}}',
+        "calling_window": '{"timezone": "", "days": {"mon": [["08:00", "20:00"]]}}',
+        "starts_at_0": "",
+        "starts_at_1": "",
+    } | fields
+
+
+def test_a_campaign_is_made_and_changed(admin_client, admin_user, campaign):
+    other = CustomerList.objects.create(name="April", columns=["city"])
+    made = admin_client.post(reverse("admin:campaigns_campaign_add"), form_of(campaign, name="New"))
+    new = Campaign.objects.get(name="New")
+    assert (made.status_code, new.created_by, list(new.customer_lists.all())) == (
+        302,
+        admin_user,
+        [campaign.customer_lists.get()],
+    )
+    template = '{"city": "{{ attributes.city }}"}'
+    changed = admin_client.post(change(new), form_of(new, customer_lists=[other.pk], parameter_template=template))
+    new.refresh_from_db()
+    assert (changed.status_code, new.parameter_template) == (302, {"city": "{{ attributes.city }}"})
+    assert list(new.customer_lists.all()) == [other]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("parameter_template", '{"city": "{{ attributes.city }}"}', "The list “March” has no column city."),
+        ("parameter_template", "[1]", ""),
+        ("calling_window", '{"days": {"someday": []}}', ""),
+        ("cadence", '{"waits_s": 3}', ""),
+        ("app", "dial", "2 to 6 digits of the extension"),
+        ("max_concurrent_calls", "0", ""),
+        ("calls_per_second", "0", ""),
+    ],
+)
+def test_what_could_not_be_launched_is_said_in_the_form(admin_client, campaign, field, value, text):
+    answer = admin_client.post(change(campaign), form_of(campaign, **{field: value}))
+    assert answer.status_code == 200
+    assert "errorlist" in answer.text or "text-red" in answer.text
+    assert text in answer.text
+    assert Campaign.objects.get().updated_at == campaign.updated_at
+
+
+def test_a_running_campaign_keeps_its_lists_but_not_its_pace(admin_client, campaign):
+    Campaign.objects.update(state=CampaignState.RUNNING, launched_at=NOW)
+    other = CustomerList.objects.create(name="April")
+    answer = admin_client.post(change(campaign), form_of(campaign, customer_lists=[other.pk], max_concurrent_calls=9))
+    campaign.refresh_from_db()
+    assert (answer.status_code, campaign.max_concurrent_calls) == (302, 9)
+    assert [entry.name for entry in campaign.customer_lists.all()] == ["March"]
+
+
+def test_only_what_was_never_launched_can_be_deleted(admin_client, campaign):
+    delete = reverse("admin:campaigns_campaign_delete", args=[campaign.pk])
+    Campaign.objects.update(state=CampaignState.RUNNING)
+    assert admin_client.post(delete, {"post": "yes"}).status_code == 403
+    Campaign.objects.update(state=CampaignState.DRAFT)
+    assert admin_client.post(delete, {"post": "yes"}).status_code == 302
+    assert not Campaign.objects.exists()
