@@ -64,11 +64,12 @@ def ensure_user(username: str) -> tuple[User, bool]:
     Raises:
         ValidationError: the name is none a user may have.
     """
+    # Before the look-up: PostgreSQL cannot even be asked for some texts.
+    User._meta.get_field("username").clean(username, None)
     found = User.objects.filter(username=username).first()
     if found is not None:
         return found, False
     user = User(username=username)
     user.set_unusable_password()
-    user.full_clean()
     user.save()
     return user, True
