@@ -1,0 +1,43 @@
+"""What an agent may be set up with."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.policies.agent_setup import (
+    MAX_CONFIG_BYTES,
+    MAX_PROMPT_S,
+    PromptAudio,
+    check_agent_config,
+    check_prompt_wav,
+)
+from telephony.protocols.wav import build_wav
+
+
+@pytest.mark.parametrize("config", [{}, {"script": {"start": "greeting"}}, {"a": "x" * (MAX_CONFIG_BYTES - 10)}])
+def test_an_object_of_sensible_size_is_a_configuration(config):
+    check_agent_config(config)
+
+
+@pytest.mark.parametrize("config", [None, [], "text", 3, {"a": "x" * MAX_CONFIG_BYTES}])
+def test_anything_else_is_not(config):
+    with pytest.raises(ValueError, match=r"JSON object|larger than 64 KiB"):
+        check_agent_config(config)
+
+
+@pytest.mark.parametrize(("rate_hz", "seconds"), [(8000, 1), (16_000, 0.5), (48_000, 1), (8000, MAX_PROMPT_S)])
+def test_a_good_recording_is_described(rate_hz, seconds):
+    wav = build_wav(b"\0\0" * int(rate_hz * seconds), rate_hz)
+    assert check_prompt_wav(wav) == PromptAudio(rate_hz, seconds)
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_any_bytes_are_a_recording_or_a_reason(data, has_header):
+    try:
+        audio = check_prompt_wav(build_wav(data, 8000)[:150] if has_header else data)
+    except ValueError as error:
+        assert str(error)  # noqa: PT017  the reason is what is tested
+    else:
+        assert audio.duration_s > 0
