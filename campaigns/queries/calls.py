@@ -8,10 +8,14 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from campaigns.models import Call, CallAnalysis, CallStep, TranscriptTurn
+from campaigns.queries.stats import SecondsBetween, live_call_ids
+
+# SQLite reckons with days as floating point, which keeps a tenth of a millisecond.
+ROUNDING_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ def listed_calls() -> QuerySet[Call]:
 
 def live_calls() -> QuerySet[Call]:
     """Calls that have not ended, newest first."""
-    return listed_calls().filter(ended_at__isnull=True)
+    return listed_calls().filter(pk__in=live_call_ids())
 
 
 def dispositions() -> list[str]:
@@ -94,13 +98,11 @@ def duration_s(call: Call, now: datetime) -> float:
 
 
 def _with_duration(calls: QuerySet[Call], shortest_s: int | None, longest_s: int | None) -> QuerySet[Call]:
-    calls = calls.filter(ended_at__isnull=False).annotate(
-        duration=ExpressionWrapper(F("ended_at") - F("started_at"), output_field=DurationField())
-    )
+    calls = calls.filter(ended_at__isnull=False).annotate(lasted_s=SecondsBetween("started_at", "ended_at"))
     if shortest_s is not None:
-        calls = calls.filter(duration__gte=timedelta(seconds=shortest_s))
+        calls = calls.filter(lasted_s__gte=shortest_s - ROUNDING_S)
     if longest_s is not None:
-        calls = calls.filter(duration__lte=timedelta(seconds=longest_s))
+        calls = calls.filter(lasted_s__lte=longest_s + ROUNDING_S)
     return calls
 
 

@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MIN_INTERVAL_S = 1.0
-# A reading that takes long is made less often: the pages may take up a tenth of one connection's time, no more.
-REST_PER_READING = 9.0
+# A reading that takes long is made less often: a page may take up a fifth of one connection's time, no more.
+REST_PER_READING = 4.0
 # Threads of their own: the pages' and the calls' database work never waits behind a dashboard.
 _readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="live-pages")
 

@@ -74,10 +74,10 @@ async def test_a_slow_reading_is_made_less_often(feed, source, clock):
     source.takes_s = 0.5
     await feed.latest()
 
-    clock.now_s = 4.99
+    clock.now_s = 2.49
     await feed.latest()
     assert source.readings == 1
-    clock.now_s = 5.0
+    clock.now_s = 2.5
     await feed.latest()
     assert source.readings == 2
 
