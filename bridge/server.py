@@ -18,6 +18,7 @@ from typing import Final
 import uvicorn
 from django.conf import settings
 
+from bridge.agents.scripted.recogniser import shared_recogniser
 from bridge.calls import CallDesk, call_desk
 
 # Source: reliability B.4 (B1, B5) and E.5.
@@ -52,6 +53,7 @@ class BridgeServer(uvicorn.Server):
         """Listen, then say so."""
         await super().startup(sockets)
         if self.started:
+            await asyncio.to_thread(shared_recogniser().warm_up)
             # What exists now lives as long as the process: later collections need not walk it during calls.
             gc.freeze()
             self._on_ready()

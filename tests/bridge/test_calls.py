@@ -63,7 +63,7 @@ def desk(tmp_path: Path, database: FlakyDatabase) -> CallDesk:
 def waiting_attempt() -> tuple[str, CallAttempt]:
     now = timezone.now()
     attempt = make_attempt(at=now - timedelta(seconds=5), deadline_at=now + timedelta(minutes=1))
-    assert attempt.contact_id is not None
+    assert attempt.number is not None
     claims = call_tokens.CallTokenClaims(attempt.id, attempt.contact_id, attempt.number, now + timedelta(minutes=5))
     token = call_tokens.mint(claims, keys=token_keys())
     attempt.token_digest = call_tokens.digest(token)

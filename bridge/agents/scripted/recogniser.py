@@ -11,7 +11,7 @@ import asyncio
 import math
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Protocol
@@ -19,12 +19,15 @@ from typing import Any, Final, Protocol
 import numpy as np
 from pocketsphinx import Decoder  # type: ignore[attr-defined]  # it lists no exports
 
+from bridge.agents.prompt_library import PromptLibrary
 from bridge.audio.resample import Resampler
 from telephony.protocols.events import PCM16_SAMPLE_BYTES
 
 # Source: the en-us model inside the pocketsphinx wheel is trained on 16 kHz speech, 100 frames a second.
 MODEL_RATE_HZ: Final = 16_000
 _FRAMES_PER_S: Final = 100
+TELEPHONE_RATE_HZ: Final = 8_000
+LINE_SAMPLE_PROMPTS: Final = ("greeting", "q_solved", "goodbye_thanks")
 _LOG_BASE: Final = math.log(1.0001)
 
 # The decoder holds the interpreter lock while it works: pieces this short leave the event loop its turns.
@@ -38,10 +41,11 @@ NOISE_SEED: Final = 20_260_101
 DECOYS: Final = ("hello", "what", "good morning", "one moment")
 _PHONEMES: Final = "phonemes"
 # Worse than the phonemes by this much per frame, in the decoder's log units, is confidence 0.
-# Measured over nine voices: phrases -21 to 0, other speech down to -32.
+# Measured over the simulator's voices: phrases -21 to 0, other speech down to -32.
 FULL_DOUBT_PER_FRAME: Final = 50.0
 MIN_CONFIDENCE: Final = 0.55
 DECODE_DEADLINE_S: Final = 3.0
+WARM_UP_DEADLINE_S: Final = 30.0
 THREADS: Final = 2
 
 
@@ -66,8 +70,14 @@ class Recogniser(Protocol):
 class SphinxRecogniser:
     """Pocketsphinx on a few threads of its own, each with its own decoder."""
 
-    def __init__(self, executor: Executor | None = None) -> None:
-        self._executor = executor or ThreadPoolExecutor(THREADS, thread_name_prefix="recogniser")
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="recogniser")
+
+    def warm_up(self) -> None:
+        """Load the model on every thread now: it takes a fifth of a second each, in which no call would get a turn."""
+        together = threading.Barrier(THREADS)
+        for loading in [self._executor.submit(_load, together) for _ in range(THREADS)]:
+            loading.result(timeout=WARM_UP_DEADLINE_S)
 
     async def recognise(self, pcm: bytes, rate_hz: int, phrases: Sequence[str]) -> Hearing:
         """See `Recogniser`."""
@@ -112,16 +122,20 @@ def _prepare(pcm: bytes, rate_hz: int) -> bytes:
 
 
 class _Ear:
-    """One decoder and the grammars it has learned.
+    """One decoder, the grammars it has learned, and its idea of a telephone line.
 
-    Its channel estimate (cepstral means) carries over from one utterance to the next, since one short word is too
-    little to learn a line from.
+    The decoder compares sounds with a running mean of the channel. Of one short word it learns too little, and from one
+    caller to the next it must not learn: so it hears our own prompts over a telephone band once, and starts every
+    utterance from there.
     """
 
     def __init__(self) -> None:
         self._decoder: Any = Decoder(lm=None, samprate=MODEL_RATE_HZ, loglevel="FATAL")
         self._decoder.add_allphone_file(_PHONEMES, None)
         self._grammars: dict[tuple[str, ...], str] = {}
+        self._line: str = self._decoder.get_cmn(False)
+        self.run(_PHONEMES, _prepare(_line_sample(), TELEPHONE_RATE_HZ))
+        self._line = self._decoder.get_cmn(True)
 
     def grammar_of(self, phrases: tuple[str, ...]) -> str:
         name = self._grammars.get(phrases)
@@ -134,6 +148,7 @@ class _Ear:
     def run(self, search: str, audio: bytes) -> tuple[str, float]:
         """The words found, and the logarithm of their score."""
         self._decoder.activate_search(search)
+        self._decoder.set_cmn(self._line)
         self._decoder.start_utt()
         for start in range(0, len(audio), PIECE_BYTES):
             self._decoder.process_raw(audio[start : start + PIECE_BYTES])
@@ -142,6 +157,22 @@ class _Ear:
         if hypothesis is None or hypothesis.score <= 0:
             return "", 0.0
         return hypothesis.hypstr, math.log(hypothesis.score) / _LOG_BASE
+
+
+def _line_sample() -> bytes:
+    """Some seconds of speech as a telephone carries it."""
+    library = PromptLibrary()
+    samples = []
+    for name in LINE_SAMPLE_PROMPTS:
+        pcm = library.get(name).pcm
+        samples.append(Resampler(pcm.rate_hz, TELEPHONE_RATE_HZ).process(pcm.samples))
+    return b"".join(samples)
+
+
+def _load(together: threading.Barrier) -> None:
+    _ear()
+    # Nobody takes a second turn before everybody had one.
+    together.wait(WARM_UP_DEADLINE_S)
 
 
 def _ear() -> _Ear:

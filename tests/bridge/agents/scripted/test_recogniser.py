@@ -17,15 +17,16 @@ assert isinstance(GREETING, Question)
 PHRASES = SCRIPT.phrases_of(GREETING)
 
 
-def test_ear_understands_nine_of_ten_recorded_answers():
-    understood = {
-        (voice, phrase): decode(read_wav(recording(voice, phrase)).samples, 8_000, PHRASES).phrase == phrase
+def test_ear_understands_most_recorded_answers_and_mistakes_none_for_another():
+    heard = {
+        (voice, phrase): decode(read_wav(recording(voice, phrase)).samples, 8_000, PHRASES).phrase
         for voice in VOICES
         for phrase in PHRASES
         if recording(voice, phrase).is_file()
     }
-    assert len(understood) > 80
-    assert sum(understood.values()) / len(understood) >= 0.9
+    assert len(heard) > 80
+    assert {key: phrase for key, phrase in heard.items() if phrase not in (None, key[1])} == {}
+    assert sum(phrase is not None for phrase in heard.values()) / len(heard) >= 0.85
 
 
 @pytest.mark.parametrize("voice", VOICES)
