@@ -24,6 +24,8 @@ def redact(text: str) -> str:
 
 
 def _redact_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    # Django adds the request; written out it holds the query, with phone numbers and keys. The path is in the text.
+    event.pop("request", None)
     for key, value in event.items():
         if isinstance(value, str):
             event[key] = redact(value)
