@@ -30,8 +30,6 @@ from campaigns.services.imports import create_import, undo_import
 from campaigns.tasks.imports import run_import
 
 SHOWN_REJECTS = 50
-# How much larger than the file a request that carries it may be.
-FORM_MARGIN_BYTES = 65_536
 
 log = structlog.get_logger(__name__)
 
