@@ -129,7 +129,7 @@ def _read_claims(payload: Any) -> CallTokenClaims:
         if payload["v"] != VERSION:
             raise BadCallToken("malformed")
         return CallTokenClaims(
-            attempt_id=UUID(hex=payload["a"]),
+            attempt_id=UUID(hex=str(payload["a"])),
             contact_id=int(payload["c"]),
             number=int(payload["n"]),
             expires_at=datetime.fromtimestamp(payload["e"], UTC),

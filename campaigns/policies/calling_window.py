@@ -10,7 +10,7 @@ rule of its own. Where a customer's zone is not certain, the window must be open
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -98,7 +98,7 @@ def next_opening(window: CallingWindow, zones: Sequence[str], now: datetime) -> 
         return None
     if is_open(window, zones, now):
         return now
-    return next((at for at in _openings(window, tuple(zones), now) if is_open(window, zones, at)), None)
+    return next((at for at in _openings(window, zones, now) if is_open(window, zones, at)), None)
 
 
 def _parse_day(day: str, raw: Any) -> tuple[tuple[int, int], ...]:
@@ -134,18 +134,18 @@ def _is_open_in(window: CallingWindow, local: datetime) -> bool:
     return any(start <= minute < end for start, end in today) or any(minute < end - DAY_MINUTES for _, end in yesterday)
 
 
-def _openings(window: CallingWindow, zones: Sequence[str], now: datetime) -> Iterator[datetime]:
-    """Every instant after `now` at which the window may begin to be open in some zone, in order by local day."""
-    for day in range(-1, _HORIZON_DAYS):
-        found: set[datetime] = set()
-        for name in zones:
-            zone = ZoneInfo(name)
-            local_date = now.astimezone(zone).date() + timedelta(days=day)
+def _openings(window: CallingWindow, zones: Sequence[str], now: datetime) -> list[datetime]:
+    """Every instant after `now` at which the window may begin to be open in some zone, in order."""
+    found: set[datetime] = set()
+    for name in zones:
+        zone = ZoneInfo(name)
+        today = now.astimezone(zone).date()
+        for local_date in (today + timedelta(days=day) for day in range(-1, _HORIZON_DAYS)):
             # A time that the clock shows twice begins twice; one that it skips begins with the change itself.
             for start, _ in window.ranges[local_date.weekday()]:
                 found.update(_instant_of(local_date, start, zone, fold) for fold in (0, 1))
             found.update(_clock_changes(local_date, zone))
-        yield from sorted(at for at in found if at > now)
+    return sorted(at for at in found if at > now)
 
 
 def _instant_of(local_date: date, minute: int, zone: ZoneInfo, fold: int) -> datetime:
