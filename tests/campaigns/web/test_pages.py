@@ -196,3 +196,18 @@ def test_sign_in_and_out(client):
     left = client.post("/sign-out/")
     assert (left.status_code, left.headers["Location"]) == (302, "/sign-in/")
     assert client.get("/calls/").status_code == 302
+
+
+def test_doors_to_the_admin_are_shown_to_those_who_may_enter(client):
+    campaign = make_campaign()
+    customer_list = make_list("Spring")
+    doors = {
+        "/campaigns/": "/admin/campaigns/campaign/add/",
+        f"/campaigns/{campaign.pk}/": f"/admin/campaigns/campaign/{campaign.pk}/change/",
+        "/lists/": f"/admin/campaigns/customerlist/{customer_list.pk}/change/",
+    }
+    for username, is_superuser in (("root", True), ("guest", False)):
+        client.force_login(make_user(username, is_superuser=is_superuser, is_staff=is_superuser))
+        for page, door in doors.items():
+            assert (f'href="{door}"' in client.get(page).content.decode()) is is_superuser, page
+            assert client.get(door).status_code == (200 if is_superuser else 302)
