@@ -8,13 +8,13 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import action
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from campaigns.api import fields
 from campaigns.api.filters import CustomerFilter
 from campaigns.api.imports import ImportSerializer, MappingField
+from campaigns.api.parsing import BoundedMultiPartParser
 from campaigns.api.serializers import StrictInput, StrictModelSerializer
 from campaigns.api.views import ReadOnlyView, enqueue_on_commit, token_of
 from campaigns.models import Customer, CustomerList, ListEntry
@@ -114,7 +114,7 @@ class CustomerListView(ReadOnlyView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=UploadSerializer, responses={202: ImportSerializer})
-    @action(detail=True, methods=["post"], parser_classes=[MultiPartParser], serializer_class=UploadSerializer)
+    @action(detail=True, methods=["post"], parser_classes=[BoundedMultiPartParser], serializer_class=UploadSerializer)
     def imports(self, request: Request, pk: str) -> Response:
         """Upload a CSV file into a list. The answer is the import, which runs in the background."""
         customer_list = self.get_object()

@@ -6,14 +6,17 @@ import json
 from collections.abc import Mapping
 from typing import IO, Any
 
+from django.conf import settings
 from rest_framework import status
 from rest_framework.exceptions import APIException
-from rest_framework.parsers import BaseParser
+from rest_framework.parsers import BaseParser, MultiPartParser
 
 BODY_MAX_BYTES = 1_048_576
 DEPTH_MAX = 32
 # The longest 64-bit number, with its sign.
 NUMBER_MAX_CHARS = 20
+# What a form adds to its file: boundaries, headers, the mapping.
+FORM_MAX_BYTES = 1_048_576
 
 
 class BadJson(APIException):
@@ -26,6 +29,12 @@ class BodyTooLarge(APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "too_large"
     default_detail = f"The body is larger than {BODY_MAX_BYTES} bytes."
+
+
+class UploadTooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "file_too_large"
+    default_detail = "The file is larger than IMPORT_MAX_BYTES. Split it and upload the parts."
 
 
 class _Refused(ValueError):
@@ -118,3 +127,21 @@ class StrictJSONParser(BaseParser):
         if len(body) > BODY_MAX_BYTES:
             raise BodyTooLarge
         return read_json(body)
+
+
+class BoundedMultiPartParser(MultiPartParser):
+    """multipart/form-data that announces no more than one largest import, refused before it is taken apart."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """The form's fields and files.
+
+        Raises:
+            UploadTooLarge: as it says.
+        """
+        request = (parser_context or {})["request"]
+        # Without a length there is no body: REST framework does not read one then.
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.IMPORT_MAX_BYTES + FORM_MAX_BYTES:
+            raise UploadTooLarge
+        return super().parse(stream, media_type, parser_context)

@@ -207,3 +207,12 @@ def test_an_upload_is_refused_with_a_reason(integrator, fields, status, code):
 def test_an_upload_must_be_a_form(integrator):
     answer = integrator.post(f"{LISTS}{make_list().pk}/imports/", {"file": "x"})
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("size_bytes", [101, 2_000_000])
+def test_an_upload_over_the_limit_is_refused(integrator, settings, size_bytes):
+    settings.IMPORT_MAX_BYTES = 100
+    answer = integrator.post(
+        f"{LISTS}{make_list().pk}/imports/", {"file": upload(b"phone\n" + b"1" * size_bytes)}, format="multipart"
+    )
+    assert (answer.status_code, answer.json()["code"], ImportJob.objects.count()) == (413, "file_too_large", 0)
