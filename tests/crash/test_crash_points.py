@@ -11,6 +11,8 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -19,12 +21,16 @@ import psycopg
 import pytest
 
 from tests import fake_psr
-from tests.crash.actors import write
-from tests.fake_psr import FakePsr, Post, Reply
+from tests.crash.actors import note, write
+from tests.fake_psr import Post, Reply
 
-pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(100)]
+pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(240)]
 
 PROBABILITY = 0.25
+RUNS_AT_ONCE = 3
+# The last kills from outside, while the switch works on the request that the dialer has sent.
+AT_THE_SWITCH = "posted"
+POINTS = ("claimed", "mark_before_commit", "marked", "answered", "result_before_commit", AT_THE_SWITCH)
 # Small enough for a run of seconds; the inequalities of campaigns/checks.py hold among them.
 TIMES = {
     "CLAIM_LEASE_S": "0.6",
@@ -52,40 +58,38 @@ BEHAVIOURS: tuple[tuple[float, Reply, float | None], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """One run of the actors: its directory and their environment."""
+class Result:
+    """How many dialers were killed in a run, and what was found broken."""
 
-    directory: Path
-    environment: dict[str, str]
-
-    def act(self, role: str, *arguments: str) -> str:
-        command = [sys.executable, "-m", "tests.crash.actors", role, str(self.directory), *arguments]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=90)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
-
-    def decide(self, chance: random.Random, *, kills: float) -> Callable[[Post], Reply]:
-        """What the switch does with each request; `kills` is the chance that the dialer dies while it waits."""
-
-        def decide(post: Post) -> Reply:
-            shares = [share for share, _, _ in BEHAVIOURS]
-            ((_, reply, socket_after_s),) = chance.choices(BEHAVIOURS, shares)
-            if reply.is_placed and socket_after_s is not None:
-                arrival = {"token": post.token, "call_id": post.call_id, "at_s": time.time() + socket_after_s}
-                write(self.directory / "answers", arrival)
-            if chance.random() < kills:
-                os.kill(int((self.directory / "pids" / str(post.attempt_id)).read_text()), signal.SIGKILL)
-            return reply
-
-        return decide
+    kills: int
+    breaches: list[str]
 
 
-@pytest.fixture
-def database_url(tmp_path: Path) -> Iterator[str]:
-    """An empty database of the kind the suite runs on."""
+def decider(run: Path, chance: random.Random, *, kills: float) -> Callable[[Post], Reply]:
+    """What the switch does with each request; `kills` is the chance that the dialer dies while it waits."""
+
+    def decide(post: Post) -> Reply:
+        ((_, reply, socket_after_s),) = chance.choices(BEHAVIOURS, [share for share, _, _ in BEHAVIOURS])
+        line = {"attempt_id": str(post.attempt_id), "destination": post.fields["destination"], "at_s": post.at_s}
+        note(run / "posts.jsonl", line)
+        if reply.is_placed:
+            note(run / "calls.jsonl", line)
+            if socket_after_s is not None:
+                at_s = time.time() + socket_after_s
+                write(run / "answers", {"token": post.token, "call_id": post.call_id, "at_s": at_s})
+        if chance.random() < kills:
+            os.kill(int((run / "pids" / str(post.attempt_id)).read_text()), signal.SIGKILL)
+        return reply
+
+    return decide
+
+
+@contextmanager
+def empty_database(directory: Path) -> Iterator[str]:
+    """The URL of an empty database of the kind the suite runs on."""
     server = os.environ.get("DATABASE_URL", "")
     if not server.startswith("postgres"):
-        yield f"sqlite:///{tmp_path / 'crash.sqlite3'}"
+        yield f"sqlite:///{directory / 'crash.sqlite3'}"
         return
     name = f"crash_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(server, autocommit=True) as connection:
@@ -94,46 +98,41 @@ def database_url(tmp_path: Path) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def run_until_quiet(tmp_path: Path, database_url: str, *, crash_point: str, kills_while_posting: float) -> int:
-    """Seed, run and check; returns how many dialers were killed on the way."""
-    directory = tmp_path / "run"
-    directory.mkdir()
-    environment = {
-        **{name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "PYTEST_CURRENT_TEST")},
-        **TIMES,
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "ENV_FILE": str(tmp_path / "none"),
-        "SECRET_KEY": "crash-test-" + "0123456789abcdef" * 3,
-        "DATA_DIR": str(tmp_path),
-        "DATABASE_URL": database_url,
-        "CRASH_POINT": crash_point,
-        "LOG_LEVEL": "ERROR",
-    }
-    run = Run(directory, environment)
-    with fake_psr.fake_psr() as psr:
-        psr.decide = run.decide(random.Random(crash_point), kills=kills_while_posting)
-        run.act("seed", psr.url)
-        kills: int = json.loads(run.act("pool"))["kills"]
-        (directory / "ledger.json").write_text(json.dumps(ledger_of(psr)))
-    assert json.loads(run.act("check")) == []
-    return kills
+def run_until_quiet(directory: Path, point: str) -> Result:
+    """Run two campaigns to their end while dialers are killed at `point`."""
+    run = directory / "run"
+    run.mkdir(parents=True)
+    is_switch = point == AT_THE_SWITCH
+    decide = decider(run, random.Random(point), kills=PROBABILITY if is_switch else 0)
+    with empty_database(directory) as database_url, fake_psr.fake_psr(decide) as psr:
+        environment = {
+            **{name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "PYTEST_CURRENT_TEST")},
+            **TIMES,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "ENV_FILE": str(directory / "none"),
+            "SECRET_KEY": "crash-test-" + "0123456789abcdef" * 3,
+            "DATA_DIR": str(directory),
+            "DATABASE_URL": database_url,
+            "CRASH_POINT": "" if is_switch else f"{point}:{PROBABILITY}:7",
+            "LOG_LEVEL": "ERROR",
+        }
+        command = [sys.executable, "-m", "tests.crash.actors", str(run), psr.url]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=95)
+    if done.returncode:
+        return Result(0, [done.stderr[-3000:]])
+    printed = json.loads(done.stdout)
+    return Result(printed["kills"], printed["breaches"])
 
 
-def ledger_of(psr: FakePsr) -> dict[str, list[dict[str, object]]]:
-    return {
-        kind: [
-            {"attempt_id": str(post.attempt_id), "destination": post.fields["destination"], "at_s": post.at_s}
-            for post in posts
-        ]
-        for kind, posts in (("posts", psr.posts), ("calls", psr.calls))
-    }
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """What became of the runs; they mostly wait for deadlines, so they run side by side."""
+    root = tmp_path_factory.mktemp("crash")
+    with ThreadPoolExecutor(RUNS_AT_ONCE) as threads:
+        return dict(zip(POINTS, threads.map(lambda point: run_until_quiet(root / point, point), POINTS), strict=True))
 
 
-@pytest.mark.parametrize("point", ["claimed", "mark_before_commit", "marked", "answered", "result_before_commit"])
-def test_dialers_killed_at(point: str, tmp_path: Path, database_url: str) -> None:
-    crash_point = f"{point}:{PROBABILITY}:7"
-    assert run_until_quiet(tmp_path, database_url, crash_point=crash_point, kills_while_posting=0) > 0
-
-
-def test_dialers_killed_while_the_switch_works_on_their_request(tmp_path: Path, database_url: str) -> None:
-    assert run_until_quiet(tmp_path, database_url, crash_point="", kills_while_posting=PROBABILITY) > 0
+@pytest.mark.parametrize("point", POINTS)
+def test_dialers_killed_at(point: str, results: dict[str, Result]) -> None:
+    assert results[point].breaches == []
+    assert results[point].kills > 0
