@@ -248,10 +248,11 @@ def _read_call(campaign: Campaign, now: datetime, data_dir: Path) -> Call:
         computed_at=now,
     )
     states = {ResultStep.RECORDING: StepState.FAILED, ResultStep.WEBHOOKS: StepState.PENDING}
+    files = {ResultStep.TRANSCRIPT_FILE: {"file": f"call_{call.pk}_20261121T141413Z_transcript.json"}}
     for step in ResultStep:
         state = states.get(step, StepState.DONE)
         error = "not there yet: 404" if state is StepState.FAILED else ""
-        CallStep.objects.create(call=call, step=step, state=state, run_at=now, error=error)
+        CallStep.objects.create(call=call, step=step, state=state, run_at=now, error=error, result=files.get(step, {}))
     return call
 
 
