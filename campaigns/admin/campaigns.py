@@ -119,12 +119,12 @@ class CampaignAdmin(OwnerAdmin):
     list_filter = ["state", "agent", "trunk", "customer_lists"]
     search_fields = ["name"]
     list_select_related = ["agent", "trunk"]
-    filter_horizontal = ["customer_lists"]
+    autocomplete_fields = ["customer_lists"]
     actions = ["launch_chosen", "pause_chosen", "resume_chosen", "cancel_chosen"]
     actions_detail = ["launch", "pause", "resume", "cancel"]
-    always_readonly = ["show_state", "show_progress", "show_problems", "audio_file", "launched_at", "finished_at"]
+    always_readonly = ["state", "show_progress", "show_problems", "audio_file", "launched_at", "finished_at"]
     fieldsets = [
-        (None, {"fields": ["name", "show_state", "show_progress", "show_problems"]}),
+        (None, {"fields": ["name", "state", "show_progress", "show_problems"]}),
         ("Whom and how", {"fields": ["customer_lists", "agent", "trunk", "app", "extension", "channel"]}),
         ("What is heard and told", {"fields": ["is_silence", "recording", "audio_file", "parameter_template"]}),
         ("Pace", {"fields": ["max_concurrent_calls", "calls_per_second", "ring_timeout_s", "priority"]}),

@@ -19,6 +19,13 @@ def change(campaign: Campaign) -> str:
     return reverse("admin:campaigns_campaign_change", args=[campaign.pk])
 
 
+def test_the_page_shows_the_state_in_words(admin_client, campaign):
+    page = admin_client.get(change(campaign)).text
+    assert "Ready to launch." in page
+    assert ">Draft<" in "".join(page.split())
+    assert "(&#x27;draft&#x27;" not in page
+
+
 @pytest.mark.parametrize("action", ["launch", "pause", "resume", "cancel"])
 def test_buttons_and_list_actions_lead_to_the_confirmation(admin_client, campaign, action):
     button = admin_client.get(reverse(f"admin:campaigns_campaign_{action}", args=[campaign.pk]))
