@@ -41,6 +41,9 @@ class CallingWindow:
         return not any(self.ranges)
 
 
+NEVER_OPEN = CallingWindow("", ((),) * len(WEEKDAYS))
+
+
 def default_calling_window() -> dict[str, Any]:
     """Every day from 08:00 to 20:00 where the customer is."""
     return {"timezone": "", "days": {day: [["08:00", "20:00"]] for day in WEEKDAYS}}

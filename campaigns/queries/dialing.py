@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -10,13 +11,15 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from campaigns.enums import AttemptState, CampaignState, ContactState, Outcome, TrunkHold
 from campaigns.models import BridgeNode, CallAttempt, Campaign, Contact, SuppressedNumber, Trunk
-from campaigns.policies.cadence import parse_cadence
-from campaigns.policies.calling_window import CallingWindow, next_opening, parse_window, zones_of
+from campaigns.policies.cadence import Cadence, default_cadence, parse_cadence
+from campaigns.policies.calling_window import NEVER_OPEN, CallingWindow, next_opening, parse_window, zones_of
 from campaigns.policies.eligibility import DialFacts
 from campaigns.policies.outcomes import RedialRules
 from campaigns.policies.pacing import free_slots
 from telephony.errors import PhoneNumberError
 from telephony.phone_numbers import parse_phone_number, timezones_of
+
+log = logging.getLogger(__name__)
 
 # A bridge beats every 5 s; three beats missed and it counts for nothing.
 NODE_SEEN_S = 15.0
@@ -31,11 +34,29 @@ FILLABLE_STATES = (CampaignState.RUNNING, CampaignState.PAUSED)
 def redial_rules(campaign: Campaign) -> RedialRules:
     """The campaign's rules of trying again, with the installation's floors."""
     return RedialRules(
-        cadence=parse_cadence(campaign.cadence),
+        cadence=cadence_of(campaign),
         max_attempts=campaign.max_attempts,
         redial_min_s=settings.REDIAL_MIN_S,
         unconfirmed_redial_min_s=settings.UNCONFIRMED_REDIAL_MIN_S,
     )
+
+
+def window_of(campaign: Campaign) -> CallingWindow:
+    """The campaign's calling window; one that cannot be read is never open, and stops nobody else's dialing."""
+    try:
+        return parse_window(campaign.calling_window)
+    except ValueError:
+        log.warning("calling_window_broken", extra={"campaign_id": campaign.pk})
+        return NEVER_OPEN
+
+
+def cadence_of(campaign: Campaign) -> Cadence:
+    """The campaign's cadence; the default one where it cannot be read, so that no contact is given up for it."""
+    try:
+        return parse_cadence(campaign.cadence)
+    except ValueError:
+        log.warning("cadence_broken", extra={"campaign_id": campaign.pk})
+        return parse_cadence(default_cadence())
 
 
 def zones_for(contact: Contact, window: CallingWindow) -> tuple[str, ...]:
@@ -51,7 +72,7 @@ def zones_for(contact: Contact, window: CallingWindow) -> tuple[str, ...]:
 
 def opening_for(contact: Contact, at: datetime) -> datetime:
     """The first instant from `at` on inside the contact's calling window; `at` itself where there is none."""
-    window = parse_window(contact.campaign.calling_window)
+    window = window_of(contact.campaign)
     return next_opening(window, zones_for(contact, window), at) or at
 
 
@@ -117,7 +138,7 @@ def due_contacts(campaign: Campaign, *, now: datetime, limit: int) -> Iterator[C
 def facts_for(contact: Contact, *, now: datetime, frozen_number: str = "") -> DialFacts:
     """The facts of a contact whose campaign and trunk are loaded, as of now. `frozen_number` is an attempt's."""
     campaign, trunk = contact.campaign, contact.campaign.trunk
-    window = parse_window(campaign.calling_window)
+    window = window_of(campaign)
     return DialFacts(
         campaign_state=CampaignState(campaign.state),
         is_trunk_usable=trunk.is_enabled and bool(trunk.token),

@@ -10,7 +10,7 @@ from django.db.models import Count, Min, Sum
 
 from campaigns.enums import CampaignState, ContactState, Outcome, TrunkHold
 from campaigns.models import Campaign, Contact, Trunk
-from campaigns.policies.calling_window import is_open, next_opening, parse_window
+from campaigns.policies.calling_window import is_open, next_opening
 from campaigns.policies.eligibility import Gate, GateState, dial_gates, gate
 from campaigns.policies.pacing import TokenBucket, pace_factor
 from campaigns.queries.dialing import (
@@ -19,6 +19,7 @@ from campaigns.queries.dialing import (
     live_nodes,
     open_attempts,
     open_calls_by_campaign,
+    window_of,
 )
 
 
@@ -102,7 +103,7 @@ def _campaign_blockers(campaign: Campaign, waiting: int, now: datetime) -> Itera
         yield Blocker(Gate.TRUNK_HELD, f"The trunk is held: {TrunkHold(trunk.hold).label}", waiting)
     if trunk.throttled_until is not None and trunk.throttled_until > now:
         yield Blocker(Gate.TRUNK_THROTTLED, "The switch asked for a pause", waiting, trunk.throttled_until)
-    window = parse_window(campaign.calling_window)
+    window = window_of(campaign)
     if window.is_never_open:
         yield Blocker(Gate.WINDOW, "The calling window is never open", waiting)
     elif window.timezone and not is_open(window, (window.timezone,), now):

@@ -17,7 +17,7 @@ from django.db import transaction
 from campaigns.crash_points import reach
 from campaigns.enums import AttemptState, CampaignState, ContactState, TrunkHold
 from campaigns.models import AttemptLog, CallAttempt, Campaign, Contact, Trunk
-from campaigns.policies.calling_window import next_opening, parse_window
+from campaigns.policies.calling_window import next_opening
 from campaigns.policies.eligibility import Gate
 from campaigns.policies.pacing import Load, TokenBucket, pace_factor, take_turns
 from campaigns.queries.dialing import (
@@ -25,6 +25,7 @@ from campaigns.queries.dialing import (
     free_bridge_slots,
     live_nodes,
     open_calls_by_campaign,
+    window_of,
     zones_for,
 )
 
@@ -110,7 +111,7 @@ def _served_at(campaign: Campaign) -> tuple[float, int]:
 
 def _open_contacts(campaign: Campaign, limit: int, now: datetime) -> list[Contact]:
     """Up to `limit` due contacts whose window is open; those whose window is closed are put off to its opening."""
-    window = parse_window(campaign.calling_window)
+    window = window_of(campaign)
     if window.timezone and next_opening(window, (window.timezone,), now) != now:
         # Closed for everybody: no row needs to be touched.
         return []

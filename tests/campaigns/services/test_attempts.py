@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -105,6 +106,14 @@ def test_end_attempt_puts_the_next_try_into_the_window() -> None:
     end_attempt(attempt.pk, outcome=Outcome.NO_ANSWER, reason="no_connect", now=NOW)
     contact.refresh_from_db()
     assert contact.next_attempt_at == (NOW + timedelta(days=1)).replace(hour=8, minute=0)
+
+
+def test_a_cadence_that_cannot_be_read_gives_nobody_up() -> None:
+    contact = make_contact(make_campaign(cadence={"waits_s": "soon"}), state=ContactState.DIALING)
+    attempt_in(AttemptState.PLACED, contact=contact, deadline_at=NOW)
+    assert reap(now=NOW) == 1
+    contact.refresh_from_db()
+    assert (contact.state, contact.next_attempt_at) == (ContactState.PENDING, NOW + timedelta(minutes=30))
 
 
 def test_end_attempt_twice_ends_once() -> None:
@@ -230,9 +239,7 @@ def test_connect_refuses_forged_expired_unknown_and_foreign_tokens(django_assert
     attempt, token = dialed()
     claims = CallTokenClaims(attempt.pk, attempt.contact_id, 1, NOW + timedelta(minutes=10))
     second = mint(claims, keys=token_keys())
-    unknown = mint(
-        CallTokenClaims(make_contact().campaign.agent and CallAttempt().pk, 1, 1, claims.expires_at), keys=token_keys()
-    )
+    unknown = mint(CallTokenClaims(uuid4(), 1, 1, claims.expires_at), keys=token_keys())
     seen = []
     with django_assert_num_queries(0):
         for bad, now in ((token[:-2] + "AA", NOW), ("x" * 40, NOW), (token, NOW + timedelta(hours=1))):

@@ -228,6 +228,13 @@ def test_a_window_that_never_opens_does_not_stop_the_tick() -> None:
     assert Contact.objects.get().next_attempt_at == NOW + timedelta(days=1)
 
 
+def test_a_campaign_whose_rules_cannot_be_read_stops_nobody_else() -> None:
+    trunk = fast_trunk()
+    fast_campaign(trunk, contacts=1, calling_window={"days": 7}, priority=9)
+    healthy = fast_campaign(trunk, contacts=1)
+    assert [contact.campaign_id for contact in claimed_contacts(trunk)] == [healthy.pk]
+
+
 def test_the_number_decides_the_zone_where_nobody_named_one() -> None:
     campaign = fast_campaign(calling_window=window("08:00", "20:00"))
     make_contact(campaign, customer=make_customer("+12125550100", timezone=""))
