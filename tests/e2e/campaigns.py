@@ -48,7 +48,7 @@ def launch_campaign(platform: Platform, name: str, numbers: list[str], **fields:
             "app": "bot",
             "max_concurrent_calls": 10,
             "calls_per_second": 5,
-            "ring_timeout_s": 4,
+            "ring_timeout_s": 5,
             "max_attempts": 1,
             "calling_window": AROUND_THE_CLOCK,
             "parameter_template": {"name": "{{ customer.name }}", "plan": "{{ attributes.plan }}"},

@@ -227,6 +227,11 @@ class Platform:
         assert matching, (words, descendants(self.process.pid))
         return min(matching)
 
+    def stop(self) -> int:
+        """Stop the platform; its exit code."""
+        self.api.close()
+        return self.process.stop()
+
     def logs(self) -> Iterator[tuple[str, str]]:
         for path in sorted((Path(self.env["DATA_DIR"]) / "logs").glob("*.log")):
             yield path.name, path.read_text(errors="replace")

@@ -34,18 +34,25 @@ def platform(tmp_path: Path, simulator: Simulator) -> Iterator[Platform]:
         DIAL_TOTAL_TIMEOUT_S="6",
         PAUSE_BUDGET_S="3",
         RING_GRACE_S="4",
+        REDIAL_MIN_S="5",
+        UNCONFIRMED_REDIAL_MIN_S="10",
         CALL_HEARTBEAT_S="2",
         CALL_LOST_S="8",
     )
     yield platform
-    platform.api.close()
-    platform.process.stop()
+    platform.stop()
 
 
 def test_a_campaign_survives_the_death_of_every_part(platform: Platform, simulator: Simulator) -> None:
     numbers = [f"0912{group}{ending:02}" for group in ("3456", "7890") for ending in (0, 5, 10, 12, 18, 20, 23, 27, 44)]
     campaign = launch_campaign(
-        platform, "killed", numbers, calls_per_second=1.5, max_concurrent_calls=6, max_attempts=2
+        platform,
+        "killed",
+        numbers,
+        calls_per_second=1.5,
+        max_concurrent_calls=6,
+        max_attempts=2,
+        cadence={"waits_s": {"default": [5]}},
     )
     for part, calls_before in (("-Q dial", 2), ("-Q results,bulk", 4), ("valkey-server", 6), ("runbridge", 9)):
         wait_until_placed(simulator, calls_before)

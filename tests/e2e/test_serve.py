@@ -38,7 +38,7 @@ def test_serve_stops_every_part_on_sigterm(tmp_path: Path) -> None:
     parts = descendants(platform.process.pid)
     assert len(parts) >= 5
     assert httpx.get(f"{platform.url}/health/ready", timeout=5).status_code == 200
-    assert platform.process.stop() == 0
+    assert platform.stop() == 0
     assert [line for pid, line in parts.items() if is_alive(pid)] == []
 
 
@@ -46,4 +46,5 @@ def test_serve_leaves_no_process_behind_when_killed(tmp_path: Path) -> None:
     platform = start_platform(tmp_path)
     parts = descendants(platform.process.pid)
     os.kill(platform.process.pid, signal.SIGKILL)
+    assert platform.stop() == -signal.SIGKILL
     eventually("every part is gone", lambda: not any(is_alive(pid) for pid in parts), 60)
