@@ -92,7 +92,8 @@ class PostgresServer:
         ]
         for setting in ("listen_addresses=127.0.0.1", *self._settings):
             arguments += ["-c", setting]
-        self._process = subprocess.Popen(arguments, stderr=self._log.open("ab"), cwd=self._sockets, **self._as_user())
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(arguments, stderr=log, cwd=self._sockets, **self._as_user())
         deadline_s = time.monotonic() + START_DEADLINE_S
         while True:
             try:
@@ -151,7 +152,8 @@ class BrokerServer:
         self.url = self._broker.url
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._broker.argv, stdout=self._log.open("ab"), stderr=subprocess.STDOUT)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._broker.argv, stdout=log, stderr=subprocess.STDOUT)
         deadline_s = time.monotonic() + START_DEADLINE_S
         while True:
             try:
