@@ -44,29 +44,3 @@ def check_crash_point(**_: Any) -> list[CheckMessage]:
             Error("CRASH_POINT is set with DEBUG off.", hint="It is for tests only: unset it.", id="campaigns.E010")
         ]
     return []
-
-
-@register
-def check_psr_settings(**_: Any) -> list[CheckMessage]:
-    found: list[CheckMessage] = []
-    if bool(settings.PSR_BASE_URL) != bool(settings.PSR_TOKEN):
-        found.append(
-            Error(
-                "PSR_BASE_URL and PSR_TOKEN must be set together.",
-                hint="Both make the default trunk at first start; leave both empty to add a trunk in the admin.",
-                id="campaigns.E011",
-            )
-        )
-    if settings.PSR_BASE_URL and not settings.PSR_BASE_URL.startswith(("https://", "http://")):
-        found.append(
-            Error(
-                "PSR_BASE_URL is not an http(s) address.",
-                hint="For example https://psr.example.com",
-                id="campaigns.E012",
-            )
-        )
-    if settings.PSR_AUTH_SCHEME not in ("Bearer", "Basic"):
-        found.append(
-            Error("PSR_AUTH_SCHEME is neither Bearer nor Basic.", hint="Set one of them.", id="campaigns.E013")
-        )
-    return found

@@ -22,6 +22,7 @@ from bridge.agents.registry import AgentConfigError, UnusableAgent, build_agent
 from bridge.audio.recorder import Recorder
 from bridge.audio.resample import Method
 from bridge.calls import CallDesk, CallRefused, LiveEntry, OpenedCall, broken_summary, call_desk
+from bridge.checks import DEFAULT_RESAMPLER
 from bridge.consumers.handshake import BadTokenLimiter, PsrQuery, Refusal, read_psr_query
 from bridge.consumers.leg import AsgiLeg, AsgiReceive, AsgiSend
 from bridge.session import CallSummary, CloseCode, Limits, Turn, bridge_call
@@ -91,7 +92,7 @@ async def _carry(desk: CallDesk, opened: OpenedCall, entry: LiveEntry, leg: Asgi
         await send({"type": "websocket.accept"})
         await bridge_call(
             leg,
-            _codec(opened),
+            codec_for(opened),
             _agent(opened),
             Brief(str(opened.call_id), opened.agent_config, opened.parameters, opened.prompts),
             Limits(max_call_s=opened.max_call_s),
@@ -126,8 +127,14 @@ class _DeskSink:
         self.summary = summary
 
 
-def _codec(opened: OpenedCall) -> VendorCodec:
-    return PsrServerCodec(Channel(opened.channel), Side(opened.customer_side), FlushMode(settings.PSR_FLUSH))
+def codec_for(opened: OpenedCall) -> VendorCodec:
+    """The codec of one call: its channel, and what the PSR settings say of the account."""
+    return PsrServerCodec(
+        Channel(opened.channel),
+        Side(opened.customer_side),
+        FlushMode(settings.PSR_FLUSH),
+        chunk_ms=settings.PSR_CHUNK_MS,
+    )
 
 
 def _agent(opened: OpenedCall) -> Agent:
@@ -140,4 +147,4 @@ def _agent(opened: OpenedCall) -> Agent:
 
 def _resampler() -> Method:
     """The RESAMPLER setting; `default` leaves the choice to the product."""
-    return Method.FIR if settings.RESAMPLER == "default" else Method(settings.RESAMPLER)
+    return Method.FIR if settings.RESAMPLER == DEFAULT_RESAMPLER else Method(settings.RESAMPLER)
