@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ CLEAR = DialFacts(
     zones=("UTC",),
     rested_at=None,
 )
-CLOSED = [
+CLOSED: list[tuple[Any, ...]] = [
     ({"campaign_state": CampaignState.PAUSED}, Gate.CAMPAIGN, "It is paused.", None, Outcome.RELEASED, NOW),
     ({"campaign_state": CampaignState.CANCELED}, Gate.CAMPAIGN, "It is canceled.", None, Outcome.CANCELED, NOW),
     (

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
-from campaigns.enums import App, CampaignState, ContactState, TrunkHold, WebhookEvent
+from campaigns.enums import App, CampaignState, ContactState, Outcome, TrunkHold, WebhookEvent
 from campaigns.errors import CampaignNotReady, IllegalTransition
 from campaigns.models import Campaign, CampaignEvent, Contact, ListEntry, OutboxEvent, Trunk
 from campaigns.services import campaigns
@@ -201,15 +201,15 @@ def test_clone_refuses_a_name_that_is_taken() -> None:
 def test_refusals_pause_only_when_they_come_in_a_row() -> None:
     campaign = make_campaign()
 
-    def end(minute: int, outcome: str, reason: str) -> None:
+    def end(minute: int, outcome: Outcome, reason: str) -> None:
         make_attempt(make_contact(campaign), outcome=outcome, reason=reason, at=NOW + timedelta(minutes=minute))
 
     for minute in range(5):
-        end(minute, "failed", "refused_http_400")
-    end(6, "no_answer", "no_connect")
+        end(minute, Outcome.FAILED, "refused_http_400")
+    end(6, Outcome.NO_ANSWER, "no_connect")
     assert campaigns.pause_after_refusals(campaign.pk, now=NOW) is False
     for minute in range(7, 12):
-        end(minute, "failed", "refused_http_400")
+        end(minute, Outcome.FAILED, "refused_http_400")
     assert campaigns.pause_after_refusals(campaign.pk, now=NOW) is True
     assert campaigns.pause_after_refusals(campaign.pk, now=NOW) is False
 

@@ -16,14 +16,16 @@ from campaigns.enums import (
     CampaignState,
     ContactState,
     Outcome,
+    SuppressionSource,
     TrunkHold,
 )
 from campaigns.models import AttemptLog, BridgeNode, CallAttempt, Campaign, CampaignEvent, Contact, Trunk
 from campaigns.services.attempts import connect
-from campaigns.services.claiming import claim_due
+from campaigns.services.dialing import apply_verdict, claim_due, mark
 from campaigns.services.suppression import suppress
-from campaigns.tasks import dialing
-from campaigns.tasks.dialing import place_call, reap, start_scheduled, tick
+from campaigns.tasks.dialing import client_for, place_call, reap, start_scheduled, tick
+from campaigns.tasks.launching import fill_contacts
+from telephony.psr.classifier import classify
 from tests import fake_psr
 from tests.factories import make_campaign, make_contact, make_customer, make_list, make_trunk
 from tests.fake_psr import FakePsr, Post, Reply
@@ -210,11 +212,11 @@ def test_a_socket_before_the_answer_wins_and_the_answer_fills_in(campaign: Campa
     psr.decide = connect_first
     due_contact(campaign)
     attempt = claim(campaign)
-    order = dialing.dialing.mark(attempt.pk, attempt.fence, now=timezone.now())
+    order = mark(attempt.pk, attempt.fence, now=timezone.now())
     assert order is not None
-    answer = dialing.client_for(order).create_stream(order.request)
+    answer = client_for(order).create_stream(order.request)
     connect(token=tokens[0], switch_call_id=answer.call_id, now=timezone.now())
-    dialing.dialing.apply_verdict(attempt.pk, verdict=dialing.classify(answer), answer=answer, now=timezone.now())
+    apply_verdict(attempt.pk, verdict=classify(answer), answer=answer, now=timezone.now())
     attempt.refresh_from_db()
     assert (attempt.state, attempt.switch_call_id) == (AttemptState.IN_CALL, answer.call_id)
     assert attempt.recording_url == answer.full_recording_url
@@ -264,7 +266,7 @@ def test_a_campaign_stopped_after_the_claim_is_not_dialed(
 def test_a_number_suppressed_after_the_claim_is_not_dialed(campaign: Campaign, psr: FakePsr) -> None:
     contact = due_contact(campaign)
     attempt = claim(campaign)
-    suppress(contact.phone_number, reason="asked", source="manual", now=timezone.now())
+    suppress(contact.phone_number, reason="asked", source=SuppressionSource.MANUAL, now=timezone.now())
     ended = place(attempt)
     contact.refresh_from_db()
     assert (ended.outcome, ended.reason) == (Outcome.BLOCKED, "suppressed")
@@ -383,7 +385,7 @@ def test_reap_ends_what_is_overdue(campaign: Campaign) -> None:
 
 def test_start_scheduled_launches_what_is_due_and_fills_it(psr: FakePsr, monkeypatch) -> None:
     filled = []
-    monkeypatch.setattr(dialing.fill_contacts, "delay", lambda **message: filled.append(message["campaign_id"]))
+    monkeypatch.setattr(fill_contacts, "delay", lambda **message: filled.append(message["campaign_id"]))
     now = timezone.now()
     due, early = (
         make_campaign(state=CampaignState.SCHEDULED, calling_window=ALWAYS, starts_at=now + timedelta(minutes=minutes))
