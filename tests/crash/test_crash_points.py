@@ -24,7 +24,7 @@ from tests import fake_psr
 from tests.crash.actors import note, write
 from tests.fake_psr import Post, Reply
 
-pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(400)]
 
 PROBABILITY = 0.25
 RUNS_AT_ONCE = 3
@@ -117,7 +117,7 @@ def run_until_quiet(directory: Path, point: str) -> Result:
             "LOG_LEVEL": "ERROR",
         }
         command = [sys.executable, "-m", "tests.crash.actors", str(run), psr.url]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=95)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=150)
     if done.returncode:
         return Result(0, [done.stderr[-3000:]])
     printed = json.loads(done.stdout)
