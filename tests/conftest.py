@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def data_dir(tmp_path: Path, settings) -> Iterator[Path]:
+def data_dir(tmp_path: Path, settings) -> Path:
     """Every test writes its files below its own directory."""
     settings.DATA_DIR = tmp_path
     return tmp_path
