@@ -14,6 +14,7 @@ serve: venv .env ## the platform alone
 test: venv-dev ## everything needed, then all tests
 	@$(BIN)/python -m tests.run $(ARGS)
 
+check: export DATABASE_URL = sqlite://:memory:
 check: export SECRET_KEY = only-for-checks-0123456789abcdef0123456789abcdef
 check: venv-dev ## lint, types, contracts, migrations, docs freshness
 	$(BIN)/ruff check .
