@@ -16,17 +16,15 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import F, QuerySet, Sum
 
 from campaigns import crash_points
 from campaigns.enums import (
-    App,
     CallProtocol,
     EndedBy,
     ResultStep,
     SpeakerKind,
     StepState,
-    StreamChannel,
     WebhookEvent,
 )
 from campaigns.models import Agent, Call, CallAttempt, CallStep, TranscriptTurn
@@ -34,20 +32,21 @@ from campaigns.policies.call_ends import ended_by_of, outcome_of_call
 from campaigns.policies.clean_text import clean_json, clean_text
 from campaigns.policies.file_names import safe_vendor_call_id
 from campaigns.policies.parameter_template import Recipient, parse_template
+from campaigns.policies.stream_channels import customer_side, stream_channel
 from campaigns.queries.call_facts import call_facts
 from campaigns.services import attempts
 from campaigns.services.durable_files import data_file
 from campaigns.services.outbox import record_event
+from telephony.protocols.events import Side
 
 log = logging.getLogger(__name__)
 
 MAX_TURNS = 5_000
 MAX_TURN_CHARS = 10_000
 MAX_PARAMETER_CHARS = 2_000
+MAX_DISPOSITION_CHARS = 40
 MAX_CALL_MS = 24 * 3_600_000
 SWEEP_BATCH = 200
-# What PSR streams where the campaign does not choose. Source: vendor-docs/psr-3-create-stream.
-DEFAULT_CHANNELS: Mapping[App, StreamChannel] = {App.BOT: StreamChannel.MONO_A, App.DIAL: StreamChannel.STEREO}
 # What is made of the turns is made again when turns come late.
 STEPS_MADE_OF_TURNS = (ResultStep.TRANSCRIPT_FILE, ResultStep.CALL_FILE, ResultStep.ANALYSIS)
 
@@ -129,8 +128,8 @@ def open_psr_call(*, token: str, vendor_call_id: str, query: Mapping[str, str], 
         agent_config=dict(agent.config),
         prompts=_prompts_of(agent),
         parameters=parameters,
-        channel=campaign.channel or DEFAULT_CHANNELS[App(campaign.app)],
-        customer_side=settings.PSR_STEREO_CUSTOMER_SIDE,
+        channel=stream_channel(campaign.app, campaign.channel).value,
+        customer_side=customer_side(campaign.app, Side(settings.PSR_STEREO_CUSTOMER_SIDE)).value,
         max_call_s=int(settings.MAX_CALL_S),
     )
 
@@ -164,11 +163,40 @@ def record_turns(*, call_id: UUID, turns: Sequence[TurnDraft]) -> None:
             ],
         )
         if ended_at is not None:
-            CallStep.objects.filter(call_id=call_id, step__in=STEPS_MADE_OF_TURNS).update(
-                state=StepState.PENDING, tries=0, lease_until=None, error=""
-            )
-            Call.objects.filter(pk=call_id).update(is_processed=False)
+            _redo_steps(call_id)
     crash_points.reach("turns_written")
+
+
+def record_findings(*, call_id: UUID, answers: Sequence[Mapping[str, Any]], disposition: str, now: datetime) -> None:
+    """Write what the agent has learned so far, so that a bridge that dies does not take it along.
+
+    An end that the bridge told itself has said it all. One that the sweeper assumed has not: what comes after it is
+    kept too, and a wish not to be called again is obeyed.
+
+    Raises:
+        Call.DoesNotExist: there is no such call.
+    """
+    with transaction.atomic():
+        call = Call.objects.select_for_update(of=("self",)).select_related("attempt").get(pk=call_id)
+        if call.ended_at is not None and call.ended_by != EndedBy.INTERRUPTED:
+            return
+        call.answers = clean_json(answers)
+        call.disposition = clean_text(disposition, max_chars=MAX_DISPOSITION_CHARS)
+        call.save(update_fields=["answers", "disposition"])
+        if call.ended_at is not None:
+            _redo_steps(call_id)
+            if call.attempt is not None:
+                _end_attempt(call, call.attempt, now)
+
+
+def recover_recording(*, call_id: UUID, path: str) -> bool:
+    """Name the recording (relative to DATA_DIR) of a call whose bridge died before it could; whether the call is over.
+
+    False while it may still be live, and for a call that is not known.
+    """
+    over = Call.objects.filter(pk=call_id, ended_at__isnull=False)
+    over.filter(recording_path="").update(recording_path=path)
+    return over.exists()
 
 
 def touch_calls(*, call_ids: Iterable[UUID], now: datetime) -> None:
@@ -178,38 +206,36 @@ def touch_calls(*, call_ids: Iterable[UUID], now: datetime) -> None:
 
 def finish_call(*, call_id: UUID, end: CallEnd, now: datetime) -> bool:
     """End a call; True for the one caller that did it. Safe to repeat, from anywhere, in any order."""
-    return _finish(call_id, end, now=now)
+    told = {
+        "ended_at": now,
+        "ended_by": ended_by_of(end.ended_by),
+        "disposition": clean_text(end.disposition, max_chars=MAX_DISPOSITION_CHARS),
+        "answers": clean_json(end.answers),
+        "transferred_to": clean_text(end.transferred_to, max_chars=32),
+        "recording_path": clean_text(end.recording_path, max_chars=200),
+        "metrics": clean_json(end.metrics),
+    }
+    return _finish(call_id, Call.objects.all(), told, now)
 
 
 def finish_lost_calls(*, now: datetime) -> list[UUID]:
     """End the calls whose bridge has fallen silent for CALL_LOST_S; the ids of those ended here.
 
-    Such a call ended when it was last seen, not when we noticed.
+    Such a call ended when it was last seen, not when we noticed, and keeps what its agent had learned.
     """
     silent_since = now - timedelta(seconds=settings.CALL_LOST_S)
     silent = Call.objects.filter(ended_at__isnull=True, last_seen_at__lt=silent_since).order_by("last_seen_at")
     ids = list(silent.values_list("pk", flat=True)[:SWEEP_BATCH])
-    end = CallEnd(ended_by=EndedBy.INTERRUPTED)
-    return [call_id for call_id in ids if _finish(call_id, end, now=now, silent_since=silent_since)]
+    lost = {"ended_at": F("last_seen_at"), "ended_by": EndedBy.INTERRUPTED}
+    # The bridge may have spoken up since we looked.
+    still_silent = Call.objects.filter(last_seen_at__lt=silent_since)
+    return [call_id for call_id in ids if _finish(call_id, still_silent, lost, now)]
 
 
-def _finish(call_id: UUID, end: CallEnd, *, now: datetime, silent_since: datetime | None = None) -> bool:
-    ended_by = ended_by_of(end.ended_by)
+def _finish(call_id: UUID, candidates: QuerySet[Call], changes: Mapping[str, Any], now: datetime) -> bool:
+    """End a call with everything its end means, if it is live and still one of the candidates."""
     with transaction.atomic():
-        live = Call.objects.filter(pk=call_id, ended_at__isnull=True)
-        if silent_since is not None:
-            # The bridge may have spoken up since the sweeper looked.
-            live = live.filter(last_seen_at__lt=silent_since)
-        won = live.update(
-            ended_at=now if silent_since is None else F("last_seen_at"),
-            ended_by=ended_by,
-            disposition=clean_text(end.disposition, max_chars=40),
-            answers=clean_json(end.answers),
-            transferred_to=clean_text(end.transferred_to, max_chars=32),
-            recording_path=clean_text(end.recording_path, max_chars=200),
-            metrics=clean_json(end.metrics),
-        )
-        if not won:
+        if not candidates.filter(pk=call_id, ended_at__isnull=True).update(**changes):
             return False
         call = Call.objects.select_related("agent", "attempt__contact", "attempt__campaign").get(pk=call_id)
         if call.attempt is not None:
@@ -221,6 +247,13 @@ def _finish(call_id: UUID, end: CallEnd, *, now: datetime, silent_since: datetim
         crash_points.reach("finish_before_commit")
     crash_points.reach("finished")
     return True
+
+
+def _redo_steps(call_id: UUID) -> None:
+    CallStep.objects.filter(call_id=call_id, step__in=STEPS_MADE_OF_TURNS).update(
+        state=StepState.PENDING, tries=0, lease_until=None, error=""
+    )
+    Call.objects.filter(pk=call_id).update(is_processed=False)
 
 
 def _end_attempt(call: Call, attempt: CallAttempt, now: datetime) -> None:

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 
 from campaigns.enums import (
+    App,
     AttemptState,
     ContactState,
     EndedBy,
@@ -21,7 +22,16 @@ from campaigns.enums import (
     WebhookEvent,
 )
 from campaigns.errors import CallRefused
-from campaigns.models import AgentPrompt, Call, CallAttempt, CallStep, OutboxEvent, SuppressedNumber, TranscriptTurn
+from campaigns.models import (
+    AgentPrompt,
+    Call,
+    CallAttempt,
+    CallStep,
+    Campaign,
+    OutboxEvent,
+    SuppressedNumber,
+    TranscriptTurn,
+)
 from campaigns.policies import call_tokens
 from campaigns.services import calls
 from campaigns.services.attempts import token_keys
@@ -99,6 +109,16 @@ def test_open_psr_call_gathers_what_the_bridge_needs(data_dir, settings):
         1,
         attempt.phone_number,
     )
+
+
+@pytest.mark.django_db
+def test_open_psr_call_finds_the_customer_behind_the_extension():
+    attempt, token = placed_attempt()
+    Campaign.objects.filter(pk=attempt.campaign_id).update(app=App.DIAL, extension="101")
+
+    opened = open_call(token)
+
+    assert (opened.channel, opened.customer_side) == ("stereo", "right")
 
 
 @pytest.mark.django_db
