@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -18,8 +19,8 @@ from campaigns.services import definitions
 from campaigns.services.prompts import MAX_PROMPT_BYTES, store_prompt
 
 
-def read_recording(file: UploadedFile[Any] | None) -> bytes | None:
-    """An uploaded recording that agents can play; None if none was uploaded.
+def read_recording(file: UploadedFile[Any] | None, check: Callable[[bytes], object] = check_prompt_wav) -> bytes | None:
+    """An uploaded recording that passes `check`, by default one that agents can play; None if none was uploaded.
 
     Raises:
         ValidationError: it cannot be played.
@@ -30,7 +31,7 @@ def read_recording(file: UploadedFile[Any] | None) -> bytes | None:
         raise forms.ValidationError(f"The file is larger than {MAX_PROMPT_BYTES:,} bytes. Shorten the recording.")
     data: bytes = file.read()
     try:
-        check_prompt_wav(data)
+        check(data)
     except ValueError as error:
         raise forms.ValidationError(str(error)) from error
     return data

@@ -26,6 +26,7 @@ from campaigns.admin.base import (
 from campaigns.admin.campaign_steps import confirm_step, step_url
 from campaigns.enums import App, CampaignState, ContactState
 from campaigns.models import Campaign, CampaignEvent, Contact
+from campaigns.policies.agent_setup import check_opening_wav
 from campaigns.policies.cadence import parse_cadence
 from campaigns.policies.calling_window import parse_window
 from campaigns.policies.parameter_template import parse_template
@@ -43,7 +44,8 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         widget=UnfoldAdminFileFieldWidget(attrs={"accept": "audio/wav,.wav"}),
         label="Audio at answer",
-        help_text="Played before the agent speaks when “is silence” is off. WAV, 16-bit PCM, mono, at most 60 s.",
+        help_text="Played before the agent speaks when “is silence” is off. WAV, 16-bit PCM, mono, 8,000 Hz, "
+        "at most 60 s.",
     )
 
     class Meta:
@@ -102,7 +104,7 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
         return entered
 
     def clean_recording(self) -> bytes | None:
-        return read_recording(self.cleaned_data["recording"])
+        return read_recording(self.cleaned_data["recording"], check_opening_wav)
 
 
 def _stored(values: dict[str, Any]) -> dict[str, Any]:

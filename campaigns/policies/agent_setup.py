@@ -1,4 +1,4 @@
-"""What an agent may be set up with: the shape of its configuration, and the recordings it can play."""
+"""What an agent may be set up with: the shape of its configuration, and the recordings it or the switch can play."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from telephony.protocols.wav import WavFormatError, read_wav_header
+from telephony.psr.payloads import AUDIO_RATE_HZ
 
 MAX_CONFIG_BYTES = 65_536
 MAX_PROMPT_S = 60
@@ -57,3 +58,15 @@ def check_prompt_wav(data: bytes) -> PromptAudio:
     if duration_s > MAX_PROMPT_S:
         raise ValueError(f"The recording lasts {duration_s:.0f} s; at most {MAX_PROMPT_S} s are played. Shorten it.")
     return PromptAudio(header.rate_hz, duration_s)
+
+
+def check_opening_wav(data: bytes) -> PromptAudio:
+    """Accept a recording that PSR can play at the answer: as for agents, but at 8 kHz, which PSR does not convert to.
+
+    Raises:
+        ValueError: it cannot be played; the text says what to change.
+    """
+    audio = check_prompt_wav(data)
+    if audio.rate_hz != AUDIO_RATE_HZ:
+        raise ValueError(f"The sample rate is {audio.rate_hz:,} Hz; PSR plays {AUDIO_RATE_HZ:,} Hz. Export it at that.")
+    return audio

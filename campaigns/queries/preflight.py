@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +15,8 @@ from campaigns.models import Campaign, ListEntry
 from campaigns.policies.cadence import parse_cadence
 from campaigns.policies.calling_window import parse_window
 from campaigns.policies.parameter_template import parse_template
+from telephony.errors import LocalProtocolError
+from telephony.psr.payloads import AudioFile
 
 # Source: vendor-docs/psr-3, `extension`; its form is in reliability C.3.
 EXTENSION = re.compile(r"[0-9]{2,6}")
@@ -71,9 +74,16 @@ def _check_app(campaign: Campaign) -> Iterator[Problem]:
     if campaign.app == App.DIAL and not EXTENSION.fullmatch(campaign.extension):
         yield Problem("extension", "With dial, an extension of 2 to 6 digits must be rung first.")
     if campaign.app == App.BOT and not campaign.is_silence:
-        path = settings.DATA_DIR / "prompts" / campaign.audio_file
-        if not campaign.audio_file or not path.is_file():
-            yield Problem("audio_file", "Upload the audio to play at answer, or choose silence.")
+        yield from _check_audio_file(settings.DATA_DIR / "prompts" / campaign.audio_file)
+
+
+def _check_audio_file(path: Path) -> Iterator[Problem]:
+    try:
+        AudioFile(path.name, path.read_bytes())
+    except OSError:
+        yield Problem("audio_file", "Upload the audio to play at answer, or choose silence.")
+    except LocalProtocolError as error:
+        yield Problem("audio_file", f"PSR cannot play the audio at answer: {error}. Upload another, or choose silence.")
 
 
 def _check_window(campaign: Campaign) -> Iterator[Problem]:

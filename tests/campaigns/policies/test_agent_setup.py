@@ -11,6 +11,7 @@ from campaigns.policies.agent_setup import (
     MAX_PROMPT_S,
     PromptAudio,
     check_agent_config,
+    check_opening_wav,
     check_prompt_wav,
 )
 from telephony.protocols.wav import build_wav
@@ -41,3 +42,15 @@ def test_any_bytes_are_a_recording_or_a_reason(data, has_header):
         assert str(error)  # noqa: PT017  the reason is what is tested
     else:
         assert audio.duration_s > 0
+
+
+def test_a_recording_at_the_rate_of_the_line_can_be_an_opening():
+    assert check_opening_wav(build_wav(bytes(16_000), 8000)) == PromptAudio(8000, 1)
+
+
+@pytest.mark.parametrize("rate_hz", [8001, 16_000, 48_000])
+def test_a_recording_at_another_rate_is_no_opening(rate_hz):
+    wav = build_wav(bytes(320), rate_hz)
+    check_prompt_wav(wav)
+    with pytest.raises(ValueError, match=rf"The sample rate is {rate_hz:,} Hz; PSR plays 8,000 Hz"):
+        check_opening_wav(wav)

@@ -14,6 +14,7 @@ from campaigns.services import campaigns
 from campaigns.services.contact_filling import fill_block
 from campaigns.states import CAMPAIGN_STEPS, CampaignAction
 from campaigns.tasks.launching import fill_contacts
+from telephony.protocols.wav import build_wav
 from tests.factories import NOW, make_attempt, make_campaign, make_contact, make_customer, make_list, make_user
 
 pytestmark = pytest.mark.django_db
@@ -131,9 +132,20 @@ def test_launch_names_all_problems_at_once() -> None:
 
 def test_launch_with_audio_that_is_there_is_ready(data_dir) -> None:
     (data_dir / "prompts").mkdir()
-    (data_dir / "prompts" / "hello.wav").write_bytes(b"RIFF")
+    (data_dir / "prompts" / "hello.wav").write_bytes(build_wav(bytes(160), 8000))
     campaign = ready_campaign(is_silence=False, audio_file="hello.wav")
     assert campaigns.preflight(campaign) == []
+
+
+@pytest.mark.parametrize("content", [b"RIFF", build_wav(bytes(160), 24_000)])
+def test_launch_with_audio_that_psr_cannot_play_is_refused(data_dir, content: bytes) -> None:
+    (data_dir / "prompts").mkdir()
+    (data_dir / "prompts" / "hello.wav").write_bytes(content)
+    campaign = ready_campaign(is_silence=False, audio_file="hello.wav")
+    with pytest.raises(CampaignNotReady) as refused:
+        campaigns.launch(campaign.pk, now=NOW)
+    [reason] = refused.value.errors["audio_file"]
+    assert reason.startswith("PSR cannot play the audio at answer: ")
 
 
 def test_cancel_ends_who_waits_and_leaves_who_is_being_called() -> None:
