@@ -25,7 +25,7 @@ from bridge.agents.base import Brief
 from bridge.agents.echo import EchoAgent
 from bridge.audio.resample import Method, Resampler
 from bridge.consumers.leg import AsgiLeg
-from bridge.session import CallSummary, Limits, Turn, bridge_call
+from bridge.session import CallSummary, Findings, Limits, Turn, bridge_call
 from telephony.protocols.psr import PsrClientCodec, PsrServerCodec
 
 FRAME_MS = 20
@@ -39,6 +39,9 @@ class _Nowhere:
     """A sink that keeps nothing."""
 
     def turn(self, turn: Turn) -> None:
+        """Not kept."""
+
+    def learned(self, findings: Findings) -> None:
         """Not kept."""
 
     def ended(self, summary: CallSummary) -> None:

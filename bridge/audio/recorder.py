@@ -2,7 +2,8 @@
 
 `StereoTimeline` is the arithmetic: audio is laid down at a position, and comes out interleaved once nothing can change
 it any more. `Recorder` writes what comes out on a thread of its own, under a temporary name, and renames at the end. A
-process that dies leaves a `.part` file whose header says "length unknown"; `repair` completes it.
+process that dies leaves a `.part` file whose header says "length unknown": `abandoned_parts` finds it, `repair`
+completes it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ SETTLE_MS: Final = 2_000
 JITTER_MS: Final = 120
 # Half a minute of both sides: what may wait for a slow disk before audio is replaced by silence.
 MAX_PENDING_BYTES: Final = 30 * RATE_HZ * FRAME_BYTES
+
+# Recordings looked at in one go after a crash.
+REPAIR_BATCH: Final = 100
 
 # Source: Multimedia Programming Interface and Data Specifications 1.0 (1991), RIFF: sizes at these offsets.
 _RIFF_SIZE_OFFSET: Final = 4
@@ -209,27 +213,46 @@ class _PartFile:
             self._handle.write(part if isinstance(part, bytes) else bytes(part))
         self._handle.flush()
 
-    def complete(self, final_path: Path) -> int:
+    def complete(self, path: Path) -> int:
         """Close, write the lengths, rename; the length of the audio in bytes."""
         if self._handle is not None:
             self._handle.close()
         if self.failure is not None:
             raise self.failure
         length_bytes = _write_lengths(self._path)
-        self._path.replace(final_path)
+        self._path.replace(path)
         return length_bytes
 
 
+def abandoned_parts(directory: Path, *, before_s: float, limit: int = REPAIR_BATCH) -> list[Path]:
+    """Unfinished recordings that hold audio and were last written to before `before_s` (Unix time), oldest first.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    found = []
+    for path in directory.glob(f"*{PART_SUFFIX}"):
+        status = path.stat()
+        if status.st_mtime < before_s and status.st_size > HEADER_BYTES:
+            found.append((status.st_mtime, path))
+    return [path for _, path in sorted(found)[:limit]]
+
+
+def final_path(part_path: Path) -> Path:
+    """The name an unfinished recording gets when it is complete."""
+    return part_path.with_name(part_path.name.removesuffix(PART_SUFFIX))
+
+
 def repair(part_path: Path) -> Recording:
-    """Complete the recording a dead process left behind.
+    """Complete the recording a dead process left behind, under its final name.
 
     Raises:
         OSError: the file cannot be read or written.
     """
     length_bytes = _write_lengths(part_path)
-    final_path = part_path.with_name(part_path.name.removesuffix(PART_SUFFIX))
-    part_path.replace(final_path)
-    return Recording(final_path, _duration_ms(length_bytes), lost_ms=0)
+    path = final_path(part_path)
+    part_path.replace(path)
+    return Recording(path, _duration_ms(length_bytes), lost_ms=0)
 
 
 def _write_lengths(path: Path) -> int:

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import time
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final
 
 from channels.consumer import AsyncConsumer
@@ -25,7 +24,7 @@ from bridge.calls import CallDesk, CallRefused, LiveEntry, OpenedCall, broken_su
 from bridge.checks import DEFAULT_RESAMPLER
 from bridge.consumers.handshake import BadTokenLimiter, PsrQuery, Refusal, read_psr_query
 from bridge.consumers.leg import AsgiLeg, AsgiReceive, AsgiSend
-from bridge.session import CallSummary, CloseCode, Limits, Turn, bridge_call
+from bridge.session import CallSummary, CloseCode, Findings, Limits, Turn, bridge_call
 from telephony.protocols.events import Channel, Side, VendorCodec
 from telephony.protocols.psr import FlushMode, PsrServerCodec
 
@@ -86,8 +85,8 @@ async def _refuse(scope: dict[str, Any], send: AsgiSend, refusal: Refusal) -> No
 
 async def _carry(desk: CallDesk, opened: OpenedCall, entry: LiveEntry, leg: AsgiLeg, send: AsgiSend) -> None:
     sink = _DeskSink(desk, opened)
-    recording = Path(settings.DATA_DIR) / "recordings" / "calls" / f"{opened.call_id}.wav"
-    recorder = Recorder(recording, desk.recorders) if settings.RECORD_CALLS else None
+    recording = desk.recordings.path_of(opened.call_id)
+    recorder = Recorder(recording, desk.recordings.threads) if settings.RECORD_CALLS else None
     try:
         await send({"type": "websocket.accept"})
         await bridge_call(
@@ -111,7 +110,7 @@ async def _carry(desk: CallDesk, opened: OpenedCall, entry: LiveEntry, leg: Asgi
 
 
 class _DeskSink:
-    """Passes turns to the desk, and keeps the summary for the end (see `bridge.session.Sink`)."""
+    """Passes turns and findings to the desk, and keeps the summary for the end (see `bridge.session.Sink`)."""
 
     def __init__(self, desk: CallDesk, opened: OpenedCall) -> None:
         self._desk = desk
@@ -121,6 +120,10 @@ class _DeskSink:
     def turn(self, turn: Turn) -> None:
         """See `Sink`."""
         self._desk.turn(self._call_id, turn)
+
+    def learned(self, findings: Findings) -> None:
+        """See `Sink`."""
+        self._desk.learned(self._call_id, findings)
 
     def ended(self, summary: CallSummary) -> None:
         """See `Sink`."""

@@ -23,7 +23,7 @@ from bridge.agents.base import Transfer as AgentTransfer
 from bridge.audio.resample import Resampler
 from bridge.session.contracts import EndedBy
 from bridge.session.inbox import CustomerAudio, Interrupted, KeyPressed, PlayedOut
-from bridge.session.state import LiveCall, barge_in, begin_farewell, fail_agent, remember_answer
+from bridge.session.state import LiveCall, barge_in, begin_farewell, fail_agent, remember_answer, set_disposition
 from telephony.protocols.events import PCM16_SAMPLE_BYTES, Hangup, Transfer
 
 
@@ -115,7 +115,7 @@ def _use_tool(call: LiveCall, tool_call: ToolCall) -> None:
                 call, str(arguments["key"]), str(arguments.get("question", "")), str(arguments.get("value", ""))
             )
         case "set_disposition" if arguments.get("disposition"):
-            call.disposition = str(arguments["disposition"])
+            set_disposition(call, str(arguments["disposition"]))
         case _:
             call.counters.bad_agent_events += 1
 

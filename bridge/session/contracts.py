@@ -113,6 +113,14 @@ class Answer:
     at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All the agent has learned so far; `disposition` is empty where it set none."""
+
+    answers: tuple[Answer, ...] = ()
+    disposition: str = ""
+
+
 @dataclass(slots=True)
 class Counters:
     """What happened on the wire and to the audio, for metrics and for finding faults."""
@@ -143,10 +151,13 @@ class CallSummary:
 
 
 class Sink(Protocol):
-    """Where a call reports to. Neither method may wait or fail."""
+    """Where a call reports to. No method may wait or fail."""
 
     def turn(self, turn: Turn) -> None:
         """A turn began, or became better known."""
+
+    def learned(self, findings: Findings) -> None:
+        """The agent learned something; each telling replaces the one before."""
 
     def ended(self, summary: CallSummary) -> None:
         """The call is over; told exactly once, also when the bridge itself failed."""

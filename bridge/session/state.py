@@ -18,7 +18,7 @@ from bridge.audio.resample import Method, Resampler
 from bridge.audio.vad import RATES_HZ as EAR_RATES_HZ
 from bridge.audio.vad import SpeechDetector
 from bridge.playout import Playout
-from bridge.session.contracts import Answer, Clock, CloseCode, Counters, EndedBy, Leg, Limits, Sink
+from bridge.session.contracts import Answer, Clock, CloseCode, Counters, EndedBy, Findings, Leg, Limits, Sink
 from bridge.session.guard import InboundGuard
 from bridge.session.inbox import AgentInbox, Interrupted
 from bridge.session.turns import TurnBook
@@ -192,3 +192,15 @@ def remember_answer(call: LiveCall, key: str, question: str, value: str) -> None
     """Keep what the agent learned; beyond a bound a runaway agent is no longer listened to."""
     if len(call.answers) < MAX_ANSWERS:
         call.answers.append(Answer(key, question, value, round(call.now_ms())))
+        _tell_findings(call)
+
+
+def set_disposition(call: LiveCall, disposition: str) -> None:
+    """Keep what the conversation has achieved; the last word of the agent stands."""
+    call.disposition = disposition
+    _tell_findings(call)
+
+
+def _tell_findings(call: LiveCall) -> None:
+    # At once, and not only with the summary: a process that dies must not take a "never call me again" with it.
+    call.sink.learned(Findings(tuple(call.answers), call.disposition))

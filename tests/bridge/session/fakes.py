@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bridge.agents.base import AgentEvent, AgentUnavailable, Brief
-from bridge.session import CallSummary, Limits, Turn, bridge_call
+from bridge.session import CallSummary, Findings, Limits, Turn, bridge_call
 from telephony.errors import LocalProtocolError, RemoteProtocolError
 from telephony.protocols.events import (
     AudioReceived,
@@ -222,13 +222,17 @@ class ScriptedAgent:
 
 @dataclass
 class MemorySink:
-    """Remembers turns as told, and the end."""
+    """Remembers turns and findings as told, and the end."""
 
     told: list[Turn] = field(default_factory=list)
+    findings: list[Findings] = field(default_factory=list)
     ends: list[CallSummary] = field(default_factory=list)
 
     def turn(self, turn: Turn) -> None:
         self.told.append(turn)
+
+    def learned(self, findings: Findings) -> None:
+        self.findings.append(findings)
 
     def ended(self, summary: CallSummary) -> None:
         self.ends.append(summary)

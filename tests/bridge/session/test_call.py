@@ -19,7 +19,7 @@ from bridge.agents.base import (
     Transfer,
 )
 from bridge.audio.recorder import Recorder
-from bridge.session import Answer, EndedBy, Limits, Turn
+from bridge.session import Answer, EndedBy, Findings, Limits, Turn
 from tests.bridge.session.fakes import InlineExecutor, ScriptedAgent, ScriptedLeg, WordCodec, play_call, vowel
 from tests.bridge.virtual_time import run
 
@@ -193,7 +193,9 @@ def test_tools_keys_and_customer_words_reach_the_summary_and_the_transcript():
     call = run(play_call(vendor, agent))
     assert call.agent.log == [("key", "5")]
     assert call.summary.disposition == "completed"
-    assert call.summary.answers == (Answer("solved", "Solved?", "yes", 1_000),)
+    solved = Answer("solved", "Solved?", "yes", 1_000)
+    assert call.summary.answers == (solved,)
+    assert call.sink.findings == [Findings((solved,)), Findings((solved,), "completed")]
     assert call.summary.counters.bad_agent_events == 1
     assert call.sink.turns == [Turn(1, Speaker.CUSTOMER, "u1", "yes", "yes", 100, 400, confidence=0.9)]
 

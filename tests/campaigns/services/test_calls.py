@@ -395,3 +395,76 @@ def test_the_bridge_cannot_end_again_what_the_sweeper_ended():
 
     assert not calls.finish_call(call_id=call.id, end=CallEnd("agent_hangup"), now=NOW + timedelta(hours=1))
     assert TranscriptTurn.objects.filter(call=call).count() == 5
+
+
+ANSWER = {"key": "solved", "question": "Solved?", "value": "yes", "at_ms": 900}
+
+
+@pytest.mark.django_db
+def test_what_the_agent_learned_stays_with_a_call_that_is_lost():
+    call = make_call(duration_s=None, last_seen_at=NOW)
+    calls.record_findings(call_id=call.id, answers=[ANSWER], disposition="", now=NOW)
+    calls.record_findings(call_id=call.id, answers=[ANSWER], disposition="do_not_call", now=NOW)
+
+    calls.finish_lost_calls(now=NOW + timedelta(hours=1))
+
+    call.refresh_from_db()
+    assert (call.ended_by, call.answers, call.disposition) == (EndedBy.INTERRUPTED, [ANSWER], "do_not_call")
+    assert attempt_of(call).contact.state == ContactState.BLOCKED
+    assert SuppressedNumber.objects.get().phone_number == attempt_of(call).phone_number
+    ended = OutboxEvent.objects.get(type=WebhookEvent.CALL_ENDED)
+    assert (ended.body["answers"], ended.body["disposition"]) == ([ANSWER], "do_not_call")
+
+
+@pytest.mark.django_db
+def test_findings_of_a_call_the_sweeper_ended_are_kept_and_obeyed():
+    call = make_call(duration_s=None, last_seen_at=NOW)
+    calls.finish_lost_calls(now=NOW + timedelta(hours=1))
+    CallStep.objects.update(state=StepState.DONE)
+    Call.objects.update(is_processed=True)
+
+    calls.record_findings(call_id=call.id, answers=[ANSWER], disposition="do_not_call", now=NOW + timedelta(hours=2))
+
+    call.refresh_from_db()
+    assert (call.answers, call.disposition, call.is_processed) == ([ANSWER], "do_not_call", False)
+    assert SuppressedNumber.objects.get().phone_number == attempt_of(call).phone_number
+    assert set(call.steps.filter(state=StepState.PENDING).values_list("step", flat=True)) == {
+        ResultStep.TRANSCRIPT_FILE,
+        ResultStep.CALL_FILE,
+        ResultStep.ANALYSIS,
+    }
+
+
+@pytest.mark.django_db
+def test_findings_change_nothing_of_a_call_whose_end_was_told():
+    call = make_call(duration_s=None)
+    calls.finish_call(call_id=call.id, end=CallEnd("agent_hangup", disposition="completed"), now=LATER)
+
+    calls.record_findings(call_id=call.id, answers=[ANSWER], disposition="do_not_call", now=LATER)
+
+    call.refresh_from_db()
+    assert (call.answers, call.disposition) == ([], "completed")
+    assert not SuppressedNumber.objects.exists()
+
+
+@pytest.mark.django_db
+def test_findings_are_cleaned_and_cut():
+    call = make_call(duration_s=None)
+
+    calls.record_findings(call_id=call.id, answers=[{"key": "a\x00b"}], disposition="x" * 99, now=NOW)
+
+    call.refresh_from_db()
+    assert (call.answers, call.disposition) == ([{"key": "ab"}], "x" * 40)
+
+
+@pytest.mark.django_db
+def test_recover_recording_waits_for_the_end_of_the_call():
+    call = make_call(duration_s=None)
+
+    assert not calls.recover_recording(call_id=call.id, path="recordings/calls/a.wav")
+    assert not calls.recover_recording(call_id=uuid.uuid4(), path="recordings/calls/a.wav")
+    calls.finish_call(call_id=call.id, end=CallEnd("drain"), now=LATER)
+    assert calls.recover_recording(call_id=call.id, path="recordings/calls/a.wav")
+    assert calls.recover_recording(call_id=call.id, path="recordings/calls/b.wav")
+
+    assert Call.objects.get().recording_path == "recordings/calls/a.wav"

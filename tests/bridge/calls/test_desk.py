@@ -12,14 +12,14 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from bridge import calls as calls_module
 from bridge.agents.base import Speaker
 from bridge.calls import CallDesk, CallRefused
-from bridge.session import Answer, CallSummary, EndedBy, Turn
+from bridge.session import Answer, CallSummary, EndedBy, Findings, Turn
 from campaigns.enums import AttemptState, Outcome
-from campaigns.models import BridgeNode, Call, CallAttempt
+from campaigns.models import BridgeNode, Call, CallAttempt, SuppressedNumber
 from campaigns.policies import call_tokens
 from campaigns.services.attempts import token_keys
+from campaigns.services.calls import finish_lost_calls
 from campaigns.tasks import results
 from tests.factories import make_attempt
 
@@ -34,6 +34,13 @@ class FlakyDatabase(Executor):
         self.work_done = 0
         self.futures: list[Future] = []
         self._threads = ThreadPoolExecutor(1)
+        self._news = asyncio.Event()
+
+    async def has_done(self, pieces: int) -> None:
+        """Wait until so many pieces of work have come."""
+        while self.work_done < pieces:
+            self._news.clear()
+            await self._news.wait()
 
     def submit(self, fn, /, *args, **kwargs):
         if self.is_away:
@@ -41,6 +48,7 @@ class FlakyDatabase(Executor):
             future.set_exception(OperationalError("the database is away"))
             return future
         self.work_done += 1
+        self._news.set()
         future = self._threads.submit(fn, *args, **kwargs)
         self.futures.append(future)
         return future
@@ -89,7 +97,7 @@ def test_call_is_opened_written_and_finished(desk, tmp_path):
         desk.turn(opened.call_id, turn(1, "Hel", None))
         desk.turn(opened.call_id, turn(1, "Hello"))
         await desk.finish(opened.call_id, SUMMARY, tmp_path / "recordings" / "calls" / "x.wav")
-        assert (desk.live_calls, desk.waiting_turns) == (0, 0)
+        assert (desk.live_calls, desk.unwritten.turns) == (0, 0)
         await desk.close()
 
     asyncio.run(scenario())
@@ -127,7 +135,7 @@ def test_database_that_is_away_refuses_new_calls_and_keeps_live_ones(desk, datab
         assert refused.value.status == 503
         desk.turn(opened.call_id, turn(1, "Hello"))
         await desk.finish(opened.call_id, SUMMARY, None)
-        assert desk.waiting_turns == 1
+        assert desk.unwritten.turns == 1
         database.is_away = False
         await desk.close()
 
@@ -137,12 +145,56 @@ def test_database_that_is_away_refuses_new_calls_and_keeps_live_ones(desk, datab
     assert call.turns.count() == 1
 
 
-def test_waiting_turns_are_bounded_and_the_loss_is_counted(desk, monkeypatch):
-    monkeypatch.setattr(calls_module, "MAX_WAITING_TURNS", 10)
-    call_id = uuid4()
-    for seq in range(25):
-        desk.turn(call_id, turn(seq, "word"))
-    assert (desk.waiting_turns, desk.lost_turns) == (10, 15)
+def test_what_was_learned_outlives_a_bridge_that_dies(desk, database):
+    token, attempt = waiting_attempt()
+
+    async def scenario():
+        opened, _ = await desk.open(token=token, vendor_call_id="psr-1", query={})
+        desk.learned(opened.call_id, Findings(SUMMARY.answers))
+        desk.learned(opened.call_id, Findings(SUMMARY.answers, "do_not_call"))
+        assert await desk.unwritten.write(opened.call_id)
+        assert desk.unwritten.call_ids == []
+
+    asyncio.run(scenario())
+    Call.objects.update(last_seen_at=timezone.now() - timedelta(hours=1))
+    finish_lost_calls(now=timezone.now())
+    call = Call.objects.get()
+    assert (call.ended_by, call.disposition) == ("interrupted", "do_not_call")
+    assert call.answers == [{"key": "solved", "question": "Solved?", "value": "yes", "at_ms": 5_000}]
+    assert SuppressedNumber.objects.get().phone_number == attempt.phone_number
+
+
+def test_desk_beats_for_its_calls_as_often_as_it_is_told(tmp_path, database):
+    token, _ = waiting_attempt()
+    desk = CallDesk(name="node-1", capacity=2, data_dir=tmp_path, call_heartbeat_s=0.01, database=database)
+
+    async def scenario():
+        opened, _ = await desk.open(token=token, vendor_call_id="psr-1", query={})
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(desk.run())
+            # One piece of work opened the call and one is the node's own beat: the others are the call's.
+            await asyncio.wait_for(database.has_done(5), 10)
+            running.cancel()
+        await desk.finish(opened.call_id, SUMMARY, None)
+        await desk.close()
+
+    asyncio.run(scenario())
+    call = Call.objects.get()
+    assert call.last_seen_at > call.started_at
+
+
+def test_call_whose_row_is_gone_holds_nobody_up(desk, database):
+    token, _ = waiting_attempt()
+
+    async def scenario():
+        opened, _ = await desk.open(token=token, vendor_call_id="psr-1", query={})
+        desk.turn(uuid4(), turn(1, "to nobody"))
+        desk.learned(uuid4(), Findings((), "completed"))
+        desk.turn(opened.call_id, turn(1, "Hello"))
+        await desk.close()
+
+    asyncio.run(scenario())
+    assert list(Call.objects.get().turns.values_list("text", flat=True)) == ["Hello"]
 
 
 def test_desk_has_no_more_places_than_its_capacity(desk):

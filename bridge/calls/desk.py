@@ -1,10 +1,4 @@
-"""The one door to the rest of the platform: calls are opened, their turns written, their ends recorded here.
-
-Nothing of this happens on the event loop: database work runs on a few threads of its own, each piece under a deadline,
-so that one hanging statement delays no call. Turns are written by one writer per process, at most a second behind.
-While the database is away calls go on: turns and ends wait here, within bounds, and are tried again every second; what
-does not survive the process is ended by the platform's sweeper.
-"""
+"""What one bridge process knows of its calls, and the rounds it makes to keep the platform informed of them."""
 
 from __future__ import annotations
 
@@ -12,7 +6,7 @@ import asyncio
 import logging
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -20,46 +14,34 @@ from datetime import datetime
 from functools import lru_cache, partial
 from os import getpid
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from bridge.session import CallSummary, EndedBy, Turn
+from bridge.calls.database import DatabaseThreads
+from bridge.calls.recordings import Recordings
+from bridge.calls.unwritten import Unwritten, plain_answers
+from bridge.session import CallSummary, EndedBy, Findings, Turn
 from campaigns.errors import BadCallToken, CallRefused
 from campaigns.policies import call_tokens
 from campaigns.services import bridge_nodes
 from campaigns.services.attempts import token_keys
-from campaigns.services.calls import (
-    CallEnd,
-    OpenedCall,
-    TurnDraft,
-    finish_call,
-    open_psr_call,
-    record_turns,
-    touch_calls,
-)
+from campaigns.services.calls import CallEnd, OpenedCall, finish_call, open_psr_call, touch_calls
 from campaigns.tasks.results import process_call
 
-__all__ = ["CallDesk", "CallRefused", "LiveEntry", "OpenedCall", "call_desk"]
-
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
-DB_THREADS: Final = 4
-RECORDING_THREADS: Final = 2
-# Source: reliability budgets: one statement, and the opening of a call, which PSR waits for.
-DB_DEADLINE_S: Final = 5.0
+# Source: reliability budgets: the opening of a call, which PSR waits for.
 OPEN_DEADLINE_S: Final = 5.0
 PUBLISH_DEADLINE_S: Final = 1.0
 WRITE_EVERY_S: Final = 1.0
 NODE_HEARTBEAT_S: Final = 5.0
 CALL_HEARTBEAT_S: Final = 10.0
-# Some hours of transcript of a full process; beyond it the oldest turns are given up, and counted.
-MAX_WAITING_TURNS: Final = 20_000
+REPAIR_EVERY_S: Final = 60.0
 MAX_WAITING_ENDS: Final = 2_000
 
 
@@ -79,31 +61,33 @@ class _WaitingEnd:
 
 
 class CallDesk:
-    """What one bridge process knows of its calls, and its only way to the database."""
+    """The calls of one process, from the seat to the recorded end."""
 
-    def __init__(self, *, name: str, capacity: int, data_dir: Path, database: Executor | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        capacity: int,
+        data_dir: Path,
+        call_heartbeat_s: float = CALL_HEARTBEAT_S,
+        database: Executor | None = None,
+    ) -> None:
         self.name = name
         self.capacity = capacity
         self.is_draining = False
-        self.lost_turns = 0
-        self.recorders = ThreadPoolExecutor(RECORDING_THREADS, thread_name_prefix="recorder")
-        self._data_dir = data_dir
-        self._database = database or ThreadPoolExecutor(DB_THREADS, thread_name_prefix="bridge-db")
+        self._call_heartbeat_s = call_heartbeat_s
+        self._database = DatabaseThreads(database)
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="bridge-publish")
+        self.unwritten = Unwritten(self._database)
+        self.recordings = Recordings(data_dir, self._database)
         self._live: dict[UUID, LiveEntry] = {}
         self._opening = 0
-        self._turns: dict[tuple[UUID, int], TurnDraft] = {}
         self._ends: deque[_WaitingEnd] = deque(maxlen=MAX_WAITING_ENDS)
 
     @property
     def live_calls(self) -> int:
         """How many calls this process holds, those being opened included."""
         return len(self._live) + self._opening
-
-    @property
-    def waiting_turns(self) -> int:
-        """How many turns wait for the database."""
-        return len(self._turns)
 
     @contextmanager
     def seat(self) -> Iterator[None]:
@@ -135,7 +119,7 @@ class CallDesk:
             raise CallRefused(410 if error.code == "expired" else 403, f"token_{error.code}") from None
         work = partial(open_psr_call, token=token, vendor_call_id=vendor_call_id, query=query, now=now)
         try:
-            opened = await self._in_database(work, OPEN_DEADLINE_S)
+            opened = await self._database.run(work, OPEN_DEADLINE_S)
         except (DatabaseError, TimeoutError) as error:
             logger.warning("call not opened: %s", type(error).__name__)
             raise CallRefused(503, "database_unavailable", "The database does not answer.") from error
@@ -144,14 +128,14 @@ class CallDesk:
 
     def turn(self, call_id: UUID, turn: Turn) -> None:
         """Remember a turn for the writer; the last telling of a turn is the one that is written."""
-        key = (call_id, turn.seq)
-        if key not in self._turns and len(self._turns) >= MAX_WAITING_TURNS:
-            del self._turns[next(iter(self._turns))]
-            self.lost_turns += 1
-        self._turns[key] = _draft(turn)
+        self.unwritten.add_turn(call_id, turn)
+
+    def learned(self, call_id: UUID, findings: Findings) -> None:
+        """Remember for the writer all that the agent has learned so far."""
+        self.unwritten.set_findings(call_id, findings)
 
     async def finish(self, call_id: UUID, summary: CallSummary, recording: Path | None) -> None:
-        """Record the end of a call, once its turns are written; without a database both wait for the writer."""
+        """Record the end of a call, after what was said in it; without a database both wait for the writer."""
         self._live.pop(call_id, None)
         await self._settle(_WaitingEnd(call_id, self._end_of(summary, recording), timezone.now()))
 
@@ -161,44 +145,30 @@ class CallDesk:
             entry.stop.set()
 
     async def run(self) -> None:
-        """Write turns, retry ends and show that process and calls live; until cancelled."""
+        """Write what waits, show that process and calls live, and repair recordings; until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._every(WRITE_EVERY_S, self._write))
-            group.create_task(self._every(NODE_HEARTBEAT_S, self._beat_node))
-            group.create_task(self._every(CALL_HEARTBEAT_S, self._touch))
+            group.create_task(_every(WRITE_EVERY_S, self._write))
+            group.create_task(_every(NODE_HEARTBEAT_S, self._beat_node))
+            group.create_task(_every(self._call_heartbeat_s, self._touch))
+            group.create_task(_every(REPAIR_EVERY_S, self.recordings.repair))
 
     async def close(self) -> None:
         """Write what waits, give back the node's row, and stop the threads. Call it after `run` was cancelled."""
         await self._write()
-        await self._try(partial(bridge_nodes.retire, name=self.name))
-        for executor in (self._database, self._publisher, self.recorders):
-            executor.shutdown(wait=False, cancel_futures=True)
-
-    async def _every(self, period_s: float, work: Callable[[], object]) -> None:
-        while True:
-            await work()  # type: ignore[misc]  # every piece of work here is a coroutine function
-            await asyncio.sleep(period_s)
+        await self._database.settle(partial(bridge_nodes.retire, name=self.name))
+        self._database.close()
+        self.recordings.close()
+        self._publisher.shutdown(wait=False, cancel_futures=True)
 
     async def _write(self) -> None:
-        for call_id in dict.fromkeys(call_id for call_id, _ in self._turns):
-            if not await self._write_turns(call_id):
+        for call_id in self.unwritten.call_ids:
+            if not await self.unwritten.write(call_id):
                 return
         for _ in range(len(self._ends)):
             await self._settle(self._ends.popleft())
 
-    async def _write_turns(self, call_id: UUID) -> bool:
-        """Whether nothing of this call waits any more."""
-        batch = {key: draft for key, draft in self._turns.items() if key[0] == call_id}
-        if batch and not await self._try(partial(record_turns, call_id=call_id, turns=list(batch.values()))):
-            return False
-        for key, draft in batch.items():
-            # A turn that became better known meanwhile is written again.
-            if self._turns.get(key) is draft:
-                del self._turns[key]
-        return True
-
     async def _settle(self, waiting: _WaitingEnd) -> None:
-        is_settled = await self._write_turns(waiting.call_id) and await self._try(
+        is_settled = await self.unwritten.write(waiting.call_id) and await self._database.settle(
             partial(finish_call, call_id=waiting.call_id, end=waiting.end, now=waiting.at)
         )
         if not is_settled:
@@ -224,32 +194,19 @@ class CallDesk:
             is_draining=self.is_draining,
             now=timezone.now(),
         )
-        await self._try(beat)
+        await self._database.settle(beat)
 
     async def _touch(self) -> None:
         if self._live:
-            await self._try(partial(touch_calls, call_ids=list(self._live), now=timezone.now()))
-
-    async def _try(self, work: Callable[[], object]) -> bool:
-        """Whether the database did it; a failure is logged and left to the next round."""
-        try:
-            await self._in_database(work, DB_DEADLINE_S)
-        except (DatabaseError, TimeoutError) as error:
-            logger.warning("database work put off: %s", type(error).__name__)
-            return False
-        return True
-
-    async def _in_database(self, work: Callable[[], T], deadline_s: float) -> T:
-        async with asyncio.timeout(deadline_s):
-            return await asyncio.get_running_loop().run_in_executor(self._database, _with_fresh_connection, work)
+            await self._database.settle(partial(touch_calls, call_ids=list(self._live), now=timezone.now()))
 
     def _end_of(self, summary: CallSummary, recording: Path | None) -> CallEnd:
         return CallEnd(
             ended_by=summary.ended_by.value,
             disposition=summary.disposition,
-            answers=[asdict(answer) for answer in summary.answers],
+            answers=plain_answers(summary.answers),
             transferred_to=summary.transferred_to,
-            recording_path="" if recording is None else recording.relative_to(self._data_dir).as_posix(),
+            recording_path="" if recording is None else self.recordings.name_of(recording),
             metrics={**asdict(summary.counters), "duration_ms": summary.duration_ms, "detail": summary.detail},
         )
 
@@ -266,26 +223,11 @@ def call_desk() -> CallDesk:
         name=f"{socket.gethostname()}:{getpid()}"[:100],
         capacity=settings.MAX_CALLS_PER_PROCESS,
         data_dir=Path(settings.DATA_DIR),
+        call_heartbeat_s=settings.CALL_HEARTBEAT_S,
     )
 
 
-def _with_fresh_connection(work: Callable[[], T]) -> T:
-    close_old_connections()
-    try:
-        return work()
-    finally:
-        close_old_connections()
-
-
-def _draft(turn: Turn) -> TurnDraft:
-    return TurnDraft(
-        seq=turn.seq,
-        speaker=turn.speaker.value,
-        item_id=turn.item_id,
-        text=turn.text,
-        heard_text=turn.heard_text,
-        start_ms=turn.start_ms,
-        end_ms=turn.start_ms if turn.end_ms is None else turn.end_ms,
-        is_interrupted=turn.is_interrupted,
-        confidence=turn.confidence,
-    )
+async def _every(period_s: float, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await work()
+        await asyncio.sleep(period_s)

@@ -1,0 +1,13 @@
+"""The one door to the rest of the platform: calls are opened, what is said in them is written, their ends recorded.
+
+Nothing of this happens on the event loop: database work runs on a few threads of its own, each piece under a deadline,
+so that one hanging statement delays no call. There is one writer per process, at most a second behind. While the
+database is away calls go on: what is to be written waits, within bounds, and is tried again every second. What does not
+survive the process is ended by the platform's sweeper, and its recording completed by the next bridge on the machine.
+"""
+
+from bridge.calls.desk import CallDesk, LiveEntry, broken_summary, call_desk
+from campaigns.errors import CallRefused
+from campaigns.services.calls import OpenedCall
+
+__all__ = ["CallDesk", "CallRefused", "LiveEntry", "OpenedCall", "broken_summary", "call_desk"]

@@ -1,0 +1,109 @@
+"""What was said and learned in live calls and is not in the database yet. Bounded; the oldest gives way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from django.utils import timezone
+
+from bridge.calls.database import DatabaseThreads
+from bridge.session import Answer, Findings, Turn
+from campaigns.services.calls import TurnDraft, record_findings, record_turns
+
+logger = logging.getLogger(__name__)
+
+# Some hours of transcript of a full process; beyond it the oldest turns are given up, and counted.
+MAX_TURNS: Final = 20_000
+MAX_FINDINGS: Final = 2_000
+
+
+class Unwritten:
+    """Turns and findings by call, each as it was told last."""
+
+    def __init__(self, database: DatabaseThreads) -> None:
+        self.lost_turns = 0
+        self._database = database
+        self._turns: dict[tuple[UUID, int], TurnDraft] = {}
+        self._findings: dict[UUID, Findings] = {}
+
+    @property
+    def turns(self) -> int:
+        """How many turns wait."""
+        return len(self._turns)
+
+    @property
+    def call_ids(self) -> list[UUID]:
+        """The calls of which something waits, the longest waiting first."""
+        return list(dict.fromkeys([*(call_id for call_id, _ in self._turns), *self._findings]))
+
+    def add_turn(self, call_id: UUID, turn: Turn) -> None:
+        """Remember a turn in place of its earlier telling."""
+        key = (call_id, turn.seq)
+        if key not in self._turns and len(self._turns) >= MAX_TURNS:
+            del self._turns[next(iter(self._turns))]
+            if not self.lost_turns:
+                logger.warning("turns are given up: the database has been away for too long")
+            self.lost_turns += 1
+        self._turns[key] = _draft(turn)
+
+    def set_findings(self, call_id: UUID, findings: Findings) -> None:
+        """Remember all that the agent of a call has learned so far."""
+        if call_id not in self._findings and len(self._findings) >= MAX_FINDINGS:
+            del self._findings[next(iter(self._findings))]
+        self._findings[call_id] = findings
+
+    async def write(self, call_id: UUID) -> bool:
+        """Write what waits of a call; whether nothing does any more."""
+        return await self._write_turns(call_id) and await self._write_findings(call_id)
+
+    async def _write_turns(self, call_id: UUID) -> bool:
+        batch = {key: draft for key, draft in self._turns.items() if key[0] == call_id}
+        work = partial(record_turns, call_id=call_id, turns=list(batch.values()))
+        if batch and not await self._database.settle(work):
+            return False
+        for key, draft in batch.items():
+            # A turn that became better known meanwhile is written again.
+            if self._turns.get(key) is draft:
+                del self._turns[key]
+        return True
+
+    async def _write_findings(self, call_id: UUID) -> bool:
+        findings = self._findings.get(call_id)
+        if findings is None:
+            return True
+        work = partial(
+            record_findings,
+            call_id=call_id,
+            answers=plain_answers(findings.answers),
+            disposition=findings.disposition,
+            now=timezone.now(),
+        )
+        if not await self._database.settle(work):
+            return False
+        if self._findings.get(call_id) is findings:
+            del self._findings[call_id]
+        return True
+
+
+def plain_answers(answers: Iterable[Answer]) -> list[dict[str, Any]]:
+    """Answers as the platform keeps them."""
+    return [asdict(answer) for answer in answers]
+
+
+def _draft(turn: Turn) -> TurnDraft:
+    return TurnDraft(
+        seq=turn.seq,
+        speaker=turn.speaker.value,
+        item_id=turn.item_id,
+        text=turn.text,
+        heard_text=turn.heard_text,
+        start_ms=turn.start_ms,
+        end_ms=turn.start_ms if turn.end_ms is None else turn.end_ms,
+        is_interrupted=turn.is_interrupted,
+        confidence=turn.confidence,
+    )
