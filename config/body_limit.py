@@ -9,6 +9,8 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from config.security_headers import headers_for
+
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -27,7 +29,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if _declared_bytes(scope) > self._limit_bytes:
-            await self._refuse(send)
+            await self._refuse(scope, send)
             return
         arrived = 0
         is_refused = False
@@ -40,7 +42,7 @@ class BodyLimit:
             arrived += len(message.get("body", b""))
             if arrived > self._limit_bytes:
                 is_refused = True
-                await self._refuse(send)
+                await self._refuse(scope, send)
                 return {"type": "http.disconnect"}
             return message
 
@@ -50,11 +52,14 @@ class BodyLimit:
 
         await self._application(scope, limited_receive, send_unless_refused)
 
-    async def _refuse(self, send: Send) -> None:
+    async def _refuse(self, scope: Scope, send: Send) -> None:
         detail = f"The request is larger than {self._limit_bytes:,} bytes. Split the file and upload the parts."
         body = json.dumps({"code": "too_large", "detail": detail, "errors": {}}).encode()
         # What is still on its way is not read, so the connection cannot be used again.
-        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+        own = {"Content-Type": "application/json", "Connection": "close"}
+        headers = [
+            (name.lower().encode(), value.encode()) for name, value in (own | headers_for(scope["path"])).items()
+        ]
         await send({"type": "http.response.start", "status": STATUS, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

@@ -1,10 +1,11 @@
-"""The admin's side bar. Settings name the functions here, because addresses are known only when a request comes."""
+"""The admin's side bar and icon. Settings name the functions here: addresses are known only when a request comes."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse
 
 # Title, then (words, icon of Material Symbols, model) of every entry.
@@ -47,6 +48,11 @@ _SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ),
 )
 _PEOPLE = (("Users", "manage_accounts", "auth_user"), ("Groups", "groups", "auth_group"))
+
+
+def mark(_: HttpRequest) -> str:
+    """Where the product's icon lies."""
+    return static("img/mark.svg")
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Who may see and do what on the pages, and the headers every page carries.
+"""Who may see and do what on the pages.
 
 A person's roles are the groups named after `Role`; a superuser is a manager. Someone without a role may read, with
 phone numbers masked.
@@ -7,7 +7,6 @@ phone numbers masked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import wraps
 from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
@@ -21,20 +20,6 @@ from campaigns.states import CampaignAction
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "font-src 'self'",
-        "img-src 'self' data:",
-        "media-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-)
 # Who may press which button. FINISH is the dialer's own step and no button.
 ROLES_FOR: Mapping[CampaignAction, frozenset[Role]] = {
     CampaignAction.LAUNCH: frozenset({Role.MANAGER}),
@@ -74,18 +59,6 @@ def signed_in(user: AbstractBaseUser | AnonymousUser) -> User:
     return user
 
 
-def with_page_headers(view: View[P]) -> View[P]:
-    """The view, with the Content-Security-Policy of our pages: everything from us, nothing inline."""
-
-    @wraps(view)
-    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        response = view(request, *args, **kwargs)
-        response["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        return response
-
-    return wrapped
-
-
 def page(view: View[P]) -> View[P]:
-    """The view for signed-in people only, never cached, with our pages' headers."""
-    return with_page_headers(never_cache(login_required(view)))
+    """The view for signed-in people only, never cached."""
+    return never_cache(login_required(view))

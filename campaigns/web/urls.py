@@ -6,7 +6,6 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.cache import never_cache
 
-from campaigns.web.access import with_page_headers
 from campaigns.web.calls import list_calls, show_call, show_waveform
 from campaigns.web.campaigns import list_campaigns, show_campaign, step_campaign
 from campaigns.web.contacts import list_customer_lists, show_contact
@@ -26,6 +25,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("calls/<uuid:call_id>/recording.wav", play_recording, name="recording"),
     path("calls/<uuid:call_id>/waveform.json", show_waveform, name="waveform"),
     path("lists/", list_customer_lists, name="customer_lists"),
-    path("sign-in/", with_page_headers(never_cache(sign_in)), name="login"),
+    path("sign-in/", never_cache(sign_in), name="login"),
     path("sign-out/", LogoutView.as_view(), name="logout"),
 ]

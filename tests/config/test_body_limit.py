@@ -9,6 +9,7 @@ import pytest
 from django.core.handlers.asgi import ASGIHandler
 
 from config.body_limit import BodyLimit, Message
+from config.security_headers import PROGRAMS
 
 LIMIT_BYTES = 10
 
@@ -46,7 +47,8 @@ async def request(parts: Iterable[bytes], *, content_length: bytes = b"") -> tup
 
     echo = Echo()
     headers = [(b"content-length", content_length)] if content_length else []
-    await BodyLimit(echo, limit_bytes=LIMIT_BYTES)({"type": "http", "headers": headers}, receive, send)
+    scope = {"type": "http", "path": "/api/v1/customers/", "headers": headers}
+    await BodyLimit(echo, limit_bytes=LIMIT_BYTES)(scope, receive, send)
     return echo, sent, waiting
 
 
@@ -61,6 +63,9 @@ async def test_a_body_over_the_limit_is_refused_before_it_has_arrived():
     assert (echo.body, echo.was_cut_off, unread) == (b"01234567", True, [b"never read", b"nor this"])
     assert [message.get("status") for message in sent] == [413, None]
     assert json.loads(sent[1]["body"])["code"] == "too_large"
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    assert headers["content-security-policy"] == PROGRAMS
+    assert headers["x-content-type-options"] == "nosniff"
 
 
 async def test_a_body_that_declares_itself_too_large_is_not_read_at_all():

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from campaigns.enums import CampaignState, ContactState, Outcome, Role
-from campaigns.web.access import CONTENT_SECURITY_POLICY
+from config.security_headers import PAGES
 from tests.factories import NOW, PASSWORD, make_attempt, make_call, make_campaign, make_contact, make_list, make_user
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +46,7 @@ def test_every_page_is_private_and_allows_nothing_inline(client, manager):
     for address in [*every_address()[:6], "/lists/"]:
         response = client.get(address)
         assert response.status_code == 200, address
-        assert response.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+        assert response.headers["Content-Security-Policy"] == PAGES
         assert "private" in response.headers["Cache-Control"]
         text = response.content.decode()
         assert "<style" not in text
