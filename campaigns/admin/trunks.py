@@ -77,6 +77,16 @@ class TrunkAdmin(ModelAdmin):
         ("How it stands", {"fields": ["hold", "hold_detail", "throttled_until"]}),
     ]
 
+    def get_fieldsets(self, request: HttpRequest, obj: Trunk | None = None) -> Any:
+        """Without the token for who may only look: what cannot be entered would be shown."""
+        may_enter = self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj)
+        if may_enter:
+            return self.fieldsets
+        return [
+            (title, {"fields": [name for name in options["fields"] if name != "token"]})
+            for title, options in self.fieldsets
+        ]
+
     @display(description="Token now", label={"set": "success", "not set": "danger"})
     def show_token(self, trunk: Trunk) -> str:
         return "set" if trunk.token else "not set"

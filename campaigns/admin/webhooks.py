@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -84,27 +84,40 @@ class WebhookEndpointAdmin(OwnerAdmin):
         back = reverse("admin:campaigns_webhookendpoint_change", args=[endpoint.pk])
         return show_once(request, title="Webhook secret", secret=endpoint.secret, advice=ADVICE, back=back)
 
+    def _found(self, request: HttpRequest, object_id: str) -> WebhookEndpoint:
+        endpoint: WebhookEndpoint | None = self.get_object(request, object_id)
+        if endpoint is None:
+            raise Http404("There is no such endpoint.")
+        return endpoint
+
+    def _ask(self, request: HttpRequest, endpoint: WebhookEndpoint, **words: str) -> HttpResponse:
+        back = reverse("admin:campaigns_webhookendpoint_change", args=[endpoint.pk])
+        context = admin.site.each_context(request) | words | {"back": back}
+        return TemplateResponse(request, "admin/campaigns/confirm.html", context)
+
     @action(description="Send a test event", url_path="send-test", permissions=["change"])
-    def send_test(self, request: HttpRequest, object_id: int) -> HttpResponse:
+    def send_test(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        endpoint = self._found(request, object_id)
+        if request.method != "POST":
+            question = f"A webhook.test event goes to {endpoint.url} and to no other endpoint."
+            return self._ask(request, endpoint, title="Send a test event?", question=question, button="Send it")
         try:
-            webhooks.send_test(object_id, now=timezone.now())
+            webhooks.send_test(endpoint.pk, now=timezone.now())
         except WebhookRefused as refusal:
             messages.error(request, refusal.detail)
         else:
             messages.success(request, "A webhook.test event is on its way; see the deliveries.")
-        return HttpResponseRedirect(reverse("admin:campaigns_webhookendpoint_change", args=[object_id]))
+        return HttpResponseRedirect(reverse("admin:campaigns_webhookendpoint_change", args=[endpoint.pk]))
 
     @action(description="New secret", url_path="rotate-secret", permissions=["change"])
-    def rotate_secret(self, request: HttpRequest, object_id: int) -> HttpResponse:
+    def rotate_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        endpoint = self._found(request, object_id)
         if request.method != "POST":
-            context = admin.site.each_context(request) | {
-                "title": "Make a new secret?",
-                "question": "The old secret goes on signing too for 24 hours. After that only the new one does.",
-                "button": "Make a new secret",
-                "back": reverse("admin:campaigns_webhookendpoint_change", args=[object_id]),
-            }
-            return TemplateResponse(request, "admin/campaigns/confirm.html", context)
-        return self._show_secret(request, webhooks.rotate_secret(object_id, now=timezone.now()))
+            question = "The old secret goes on signing too for 24 hours. After that only the new one does."
+            return self._ask(
+                request, endpoint, title="Make a new secret?", question=question, button="Make a new secret"
+            )
+        return self._show_secret(request, webhooks.rotate_secret(endpoint.pk, now=timezone.now()))
 
 
 class DeliveryAttemptInline(TabularInline):
@@ -130,7 +143,11 @@ class WebhookDeliveryAdmin(RecordAdmin):
     def show_state(self, delivery: WebhookDelivery) -> tuple[str, str]:
         return delivery.state, str(delivery.get_state_display())
 
-    @admin.action(description="Send again", permissions=["view"])
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        """Whether this person may have deliveries sent again; nobody else changes them."""
+        return request.user.has_perm("campaigns.change_webhookdelivery")
+
+    @admin.action(description="Send again", permissions=["replay"])
     def replay(self, request: HttpRequest, chosen: QuerySet[WebhookDelivery]) -> None:
         now = timezone.now()
         sent = 0

@@ -20,8 +20,10 @@ from campaigns.models import (
     CustomerList,
     SuppressedNumber,
     Trunk,
+    WebhookDelivery,
     WebhookEndpoint,
 )
+from campaigns.policies.webhook_messages import new_secret
 from campaigns.services.access import authenticate
 from telephony.protocols.wav import build_wav
 from tests.campaigns.admin.conftest import NOW, PHONE, TRUNK_TOKEN
@@ -64,6 +66,13 @@ def test_an_empty_token_field_keeps_the_token(admin_client, trunk, entered, kept
     admin_client.post(change(trunk), trunk_form(token=entered, name="Renamed"))
     trunk.refresh_from_db()
     assert (trunk.name, trunk.token) == ("Renamed", kept)
+
+
+def test_a_token_that_cannot_be_sent_is_refused(admin_client, trunk):
+    answer = admin_client.post(change(trunk), trunk_form(token="Bearer another"))
+    assert "Enter the token alone" in answer.text
+    trunk.refresh_from_db()
+    assert trunk.token == TRUNK_TOKEN
 
 
 def test_a_new_token_ends_the_hold_its_old_one_caused(admin_client, trunk):
@@ -192,6 +201,21 @@ def test_a_webhook_secret_is_shown_once_and_again_when_it_is_new(admin_client, d
     renewed = WebhookEndpoint.objects.get()
     assert renewed.secret != endpoint.secret
     assert renewed.secret in again.text
+
+
+def test_a_test_event_is_sent_only_after_asking(admin_client, db):
+    endpoint = WebhookEndpoint.objects.create(url="https://hooks.example.com/x", secret=new_secret())
+    send = reverse("admin:campaigns_webhookendpoint_send_test", args=[endpoint.pk])
+    assert "https://hooks.example.com/x" in admin_client.get(send).text
+    assert not WebhookDelivery.objects.exists()
+    assert admin_client.post(send).status_code == 302
+    assert WebhookDelivery.objects.get().event.type == "webhook.test"
+
+
+@pytest.mark.parametrize("step", ["send_test", "rotate_secret"])
+def test_steps_of_an_endpoint_that_is_not_there_are_404(admin_client, db, step):
+    address = reverse(f"admin:campaigns_webhookendpoint_{step}", args=[1])
+    assert [admin_client.get(address).status_code, admin_client.post(address).status_code] == [404, 404]
 
 
 def test_an_endpoint_that_must_not_be_called_is_refused(admin_client, db):
