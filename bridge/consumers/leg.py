@@ -32,7 +32,7 @@ class AsgiLeg:
             return None
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
-            self._close_code = message.get("code", CloseCode.NO_STATUS)
+            self._close_code = _close_code(message)
             return None
         text: str | None = message.get("text")
         binary: bytes = message.get("bytes") or b""
@@ -56,3 +56,13 @@ class AsgiLeg:
         except OSError:
             # The server says so when the peer is gone; the next receive tells with which code.
             return
+
+
+def _close_code(message: AsgiMessage) -> int:
+    """The code of a disconnect. Uvicorn gives a lost connection and a close frame without a code the same one.
+
+    Only what came in a frame has a reason with it, be it empty.
+    """
+    code: int = message.get("code", CloseCode.NO_STATUS)
+    is_lost = code == CloseCode.NO_STATUS and "reason" not in message
+    return CloseCode.ABNORMAL if is_lost else code

@@ -36,6 +36,7 @@ class CloseCode:
     NORMAL = 1000
     GOING_AWAY = 1001
     NO_STATUS = 1005
+    ABNORMAL = 1006
     TOO_BIG = 1009
     INTERNAL = 1011
     BAD_MESSAGES = 4400
