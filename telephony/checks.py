@@ -14,7 +14,7 @@ from telephony.errors import LocalProtocolError
 from telephony.protocols.events import Side
 from telephony.protocols.psr import FlushMode, PsrServerCodec
 from telephony.psr.client import AuthScheme
-from telephony.psr.payloads import check_base_url
+from telephony.psr.payloads import check_base_url, check_token
 
 _CHOICES: tuple[tuple[str, type[StrEnum]], ...] = (
     ("PSR_AUTH_SCHEME", AuthScheme),
@@ -45,6 +45,16 @@ def check_psr_address(**_: Any) -> list[CheckMessage]:
                 f"PSR_BASE_URL cannot be used: {error}.",
                 hint="Set it to the address of PSR's API without its path, for example https://psr.example.com.",
                 id="telephony.E002",
+            )
+        ]
+    try:
+        check_token(token)
+    except LocalProtocolError as error:
+        return [
+            Error(
+                f"PSR_TOKEN cannot be used: {error}.",
+                hint="Set it to the token alone; the word before it is PSR_AUTH_SCHEME.",
+                id="telephony.E005",
             )
         ]
     parts = urlsplit(base_url)

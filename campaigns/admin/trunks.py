@@ -18,6 +18,8 @@ from campaigns.admin.base import HTTPS_BY_DEFAULT, changed_values, field_values,
 from campaigns.enums import TrunkHold
 from campaigns.models import Trunk
 from campaigns.services import definitions, trunks
+from telephony.errors import LocalProtocolError
+from telephony.psr.payloads import check_token
 
 
 class TrunkForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -51,6 +53,13 @@ class TrunkForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_token(self) -> str:
         entered: str = self.cleaned_data["token"]
+        if entered:
+            try:
+                check_token(entered)
+            except LocalProtocolError as error:
+                raise forms.ValidationError(
+                    "Enter the token alone, ASCII without spaces; the word before it is the auth scheme."
+                ) from error
         return entered or (self.instance.token if self.instance.pk else "")
 
 

@@ -17,9 +17,12 @@ from campaigns.api.views import ReadOnlyView, refuse_body
 from campaigns.models import Trunk
 from campaigns.services import definitions
 from campaigns.services.trunks import release_hold
+from telephony.errors import LocalProtocolError
+from telephony.psr.payloads import check_token
 
 MAX_CONCURRENT_CALLS = 10_000
 MAX_CALLS_PER_SECOND = 1_000
+TOKEN_ADVICE = "Give the token alone, ASCII without spaces; the word before it is `auth_scheme`."  # noqa: S105  advice
 
 
 class TrunkSerializer(StrictModelSerializer[Trunk]):
@@ -50,6 +53,13 @@ class TrunkSerializer(StrictModelSerializer[Trunk]):
     def get_has_token(self, trunk: Trunk) -> bool:
         """Whether a token is set."""
         return bool(trunk.token)
+
+    def validate_token(self, value: str) -> str:
+        """The token, if it can be sent: alone, without the scheme before it."""
+        try:
+            return check_token(value)
+        except LocalProtocolError as error:
+            raise serializers.ValidationError(TOKEN_ADVICE, code="bad_token") from error
 
     def validate_base_url(self, value: str) -> str:
         """The address, if it is http(s) without user, path, query or fragment."""

@@ -17,11 +17,10 @@ from pathlib import Path
 
 import httpx
 
-from telephony.errors import LocalProtocolError
 from telephony.protocols.wav import WavFormatError, read_wav_header
 from telephony.psr.answers import MAX_ANSWER_BYTES, AnswerKind, PsrAnswer, read_answer
 from telephony.psr.deadline_transport import DeadlineTransport
-from telephony.psr.payloads import CreateStreamRequest, check_base_url, create_stream_url, recording_url
+from telephony.psr.payloads import CreateStreamRequest, check_base_url, check_token, create_stream_url, recording_url
 
 CONNECT_TIMEOUT_S = 5.0
 TOTAL_TIMEOUT_S = 15.0
@@ -94,8 +93,7 @@ class PsrClient:
         Raises:
             LocalProtocolError: the base URL or the token cannot be used.
         """
-        if not token or not token.isascii() or any(char <= " " or char == "\x7f" for char in token):
-            raise LocalProtocolError("the PSR token must be ASCII without spaces and not empty")
+        check_token(token)
         self._base_url = check_base_url(base_url)
         self._total_timeout_s = total_timeout_s
         self._http = httpx.Client(

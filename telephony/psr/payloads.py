@@ -187,6 +187,17 @@ def check_base_url(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
+def check_token(token: str) -> str:
+    """`token`, if it can stand in a header behind its scheme.
+
+    Raises:
+        LocalProtocolError: it is empty, or holds a space, a control character or one outside ASCII.
+    """
+    if not _VISIBLE_ASCII.fullmatch(token):
+        raise LocalProtocolError("the PSR token must be ASCII without spaces and not empty")
+    return token
+
+
 def create_stream_url(base_url: str) -> str:
     """Where a create-stream request is posted to."""
     return check_base_url(base_url) + CREATE_STREAM_PATH

@@ -15,6 +15,7 @@ from telephony.checks import check_psr_address, check_psr_choices, check_psr_chu
         ("", "t0ken", ["telephony.E001"]),
         ("psr.example", "t0ken", ["telephony.E002"]),
         ("https://user:pa55@psr.example", "t0ken", ["telephony.E002"]),
+        ("https://psr.example", "Bearer t0ken", ["telephony.E005"]),
         ("http://psr.example", "t0ken", ["telephony.W001"]),
     ],
 )

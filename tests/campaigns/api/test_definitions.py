@@ -60,6 +60,8 @@ def test_a_trunk_is_created_and_its_token_never_shown(manager):
         ({"hold": ""}, "hold"),
         ({"bucket_tokens": 5}, "bucket_tokens"),
         ({"token": 5}, "token"),
+        ({"token": "Bearer secret"}, "token"),
+        ({"token": "mã"}, "token"),
     ],
 )
 def test_a_trunk_is_refused_with_the_field_at_fault(manager, change, field):
