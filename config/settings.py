@@ -118,18 +118,9 @@ else:
         "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000"
     )
 
-# Redis: broker, channel layer. Empty: `manage.py serve` starts an embedded one and hands its URL down.
+# Redis: the broker. Empty: `manage.py serve` starts an embedded one and hands its URL down.
 REDIS_URL = read_secret(env, "REDIS_URL", default="")
 CELERY_BROKER_URL = REDIS_URL or "redis://127.0.0.1:1/0"
-if REDIS_URL:
-    CHANNEL_LAYERS = {
-        "default": {
-            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-            "CONFIG": {"hosts": [REDIS_URL], "prefix": "trunkline"},
-        }
-    }
-else:
-    CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 # Static files: vendored, served by whitenoise from where they lie; no build step, nothing is collected.
 STATIC_URL = "static/"
