@@ -12,8 +12,17 @@ from campaigns.models import Trunk
 
 ADMIN_NAME = "admin"
 DEFAULT_TRUNK_NAME = "default"
-# Lists of who holds which key are of no use to people who only watch calls.
-SECRETIVE = ("view_apitoken", "view_idempotencyrecord")
+# What people who only watch have no need of: who holds which key, and everybody's number (the pages mask it for them).
+NOT_TO_WATCH = (
+    "apitoken",
+    "idempotencyrecord",
+    "customer",
+    "listentry",
+    "importreject",
+    "contact",
+    "callattempt",
+    "suppressednumber",
+)
 
 
 def prepare_database() -> None:
@@ -37,11 +46,11 @@ def prepare_database() -> None:
 def make_groups() -> None:
     """A group for every role, with what its people may do in the admin; a group that exists is left as it is.
 
-    Managers may do everything there but make people. The others may only look, and not at how one signs in.
+    Managers may do everything there but make people. The others may only look, and see nobody's number.
     """
     ours = Permission.objects.filter(content_type__app_label="campaigns")
-    to_look = ours.filter(codename__startswith="view_").exclude(codename__in=SECRETIVE)
+    to_watch = ours.filter(codename__startswith="view_").exclude(content_type__model__in=NOT_TO_WATCH)
     for role in Role:
         group, is_new = Group.objects.get_or_create(name=role.value)
         if is_new:
-            group.permissions.set(ours if role is Role.MANAGER else to_look)
+            group.permissions.set(ours if role is Role.MANAGER else to_watch)

@@ -11,7 +11,7 @@ from campaigns.admin.site import navigation
 from campaigns.enums import CampaignState, Role
 from campaigns.models import Campaign, Trunk, WebhookEndpoint
 from config.first_start import make_groups, prepare_database
-from tests.factories import make_campaign, make_trunk, make_user
+from tests.factories import make_call, make_campaign, make_trunk, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -46,7 +46,7 @@ def test_supervisors_look_into_the_admin_and_pause_on_the_pages():
     campaign = make_campaign(state=CampaignState.RUNNING)
     client = visitor(Role.SUPERVISOR)
     assert "Calls" in sections(client)
-    assert not {"API tokens", "Users", "Groups"} & set(sections(client))
+    assert not {"API tokens", "Customers", "Contacts", "Call attempts", "Users", "Groups"} & set(sections(client))
     step = reverse("admin:campaigns_campaign_step", args=["pause"])
     assert client.post(f"{step}?ids={campaign.pk}").status_code == 403
     assert client.post(f"/campaigns/{campaign.pk}/pause/").status_code == 302
@@ -59,6 +59,14 @@ def test_managers_may_do_everything_in_the_admin_but_make_people():
     assert not {"Users", "Groups"} & set(sections(client))
     assert client.get(reverse("admin:campaigns_trunk_add")).status_code == 200
     assert client.get(reverse("admin:auth_user_add")).status_code == 403
+
+
+@pytest.mark.parametrize(("role", "is_shown"), [(Role.MANAGER, True), (Role.SUPERVISOR, False)])
+def test_only_managers_see_numbers_in_full_on_the_pages(role, is_shown):
+    call = make_call()
+    assert call.attempt is not None
+    page = visitor(role).get(f"/calls/{call.pk}/").content.decode()
+    assert (call.attempt.phone_number in page) is is_shown
 
 
 def test_a_role_alone_opens_the_pages_and_not_the_admin():
