@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -245,3 +246,19 @@ def start_platform(directory: Path, *options: str, **extra: str) -> Platform:
     token = manage_output("create_api_token", "tester", "--role", "manager", env=env).split()[-1]
     headers = {"Authorization": f"Bearer {token}"}
     return Platform(process, url, env, httpx.Client(base_url=f"{url}/api/v1/", headers=headers, timeout=20))
+
+
+@contextmanager
+def signed_in_pages(platform: Platform) -> Iterator[httpx.Client]:
+    """The pages and the admin as a browser gets them, signed in as the first user."""
+    with httpx.Client(base_url=platform.url, timeout=20, follow_redirects=True) as client:
+        client.get("/sign-in/")
+        answer = post_form(client, "/sign-in/", {"username": "admin", "password": ADMIN_PASSWORD})
+        assert answer.url.path == "/", answer.text
+        yield client
+
+
+def post_form(client: httpx.Client, path: str, fields: dict[str, Any], **kwargs: Any) -> httpx.Response:
+    """What a form leads to; one that was refused is shown again, with its errors."""
+    token = {"csrfmiddlewaretoken": client.cookies["csrftoken"]}
+    return client.post(path, data=fields | token, headers={"Referer": str(client.base_url)}, **kwargs)

@@ -16,17 +16,19 @@ import pytest
 from telephony.protocols.wav import build_wav
 from tests.e2e.campaigns import AROUND_THE_CLOCK, import_list, launch_campaign, wait_until_finished
 from tests.e2e.harness import (
-    ADMIN_PASSWORD,
     PSR_TOKEN,
     Platform,
     Simulator,
     eventually,
+    post_form,
+    signed_in_pages,
     start_platform,
     start_simulator,
 )
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(200)]
 
+NEW_CAMPAIGN = "/admin/campaigns/campaign/add/"
 RATE_HZ = 8_000
 CUSTOMER, AGENT = 0, 1
 # The simulator's line hisses with an RMS of 80; its people and our prompts speak with many hundreds.
@@ -51,18 +53,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory, simulator: Simulator) -> 
 
 
 @pytest.fixture(scope="module")
-def admin(platform: Platform) -> Iterator[httpx.Client]:
-    """The admin as a browser sees it, signed in."""
-    with httpx.Client(base_url=platform.url, timeout=20, follow_redirects=True) as client:
-        client.get("/sign-in/")
-        posted(client, "/sign-in/", {"username": "admin", "password": ADMIN_PASSWORD})
+def pages(platform: Platform) -> Iterator[httpx.Client]:
+    with signed_in_pages(platform) as client:
         yield client
-
-
-def posted(client: httpx.Client, path: str, fields: dict[str, Any], **kwargs: Any) -> httpx.Response:
-    """What a form answers; a form that was refused would answer 200 and name its errors."""
-    token = {"csrfmiddlewaretoken": client.cookies["csrftoken"]}
-    return client.post(path, data=fields | token, headers={"Referer": str(client.base_url)}, **kwargs)
 
 
 def tone(rate_hz: int) -> bytes:
@@ -128,7 +121,7 @@ def test_dial_rings_the_extension_first_and_hears_the_customer(platform: Platfor
 
 def admin_fields(platform: Platform, name: str) -> dict[str, Any]:
     """Everything the admin's form for a new campaign asks for."""
-    job = import_list(platform, f"list of {name}", b"phone,name\n0912345623,Customer\n")
+    job = import_list(platform, f"list of {name}", b"phone,name\n0912345723,Customer\n")
     agent = platform.post("agents/", 201, json={"name": f"agent of {name}", "kind": "scripted"})
     trunk = platform.every("trunks/")[0]
     return {
@@ -147,18 +140,18 @@ def admin_fields(platform: Platform, name: str) -> dict[str, Any]:
     }
 
 
-def test_a_recording_that_psr_cannot_play_is_refused_at_the_form(platform: Platform, admin: httpx.Client) -> None:
+def test_a_recording_that_psr_cannot_play_is_refused_at_the_form(platform: Platform, pages: httpx.Client) -> None:
     fields = admin_fields(platform, "unplayable")
-    answer = posted(
-        admin, "/admin/campaigns/campaign/add/", fields, files={"recording": ("hi.wav", tone(24_000), "audio/wav")}
-    )
+    answer = post_form(pages, NEW_CAMPAIGN, fields, files={"recording": ("hi.wav", tone(24_000), "audio/wav")})
     assert "The sample rate is 24,000 Hz; PSR plays 8,000 Hz." in answer.text
     assert "unplayable" not in {campaign["name"] for campaign in platform.every("campaigns/")}
 
 
-def test_a_recording_is_played_at_the_answer(platform: Platform, simulator: Simulator, admin: httpx.Client) -> None:
+def test_a_recording_is_played_at_the_answer(platform: Platform, simulator: Simulator, pages: httpx.Client) -> None:
     fields = admin_fields(platform, "opening")
-    posted(admin, "/admin/campaigns/campaign/add/", fields, files={"recording": ("hi.wav", tone(RATE_HZ), "audio/wav")})
+    post_form(
+        pages, "/admin/campaigns/campaign/add/", fields, files={"recording": ("hi.wav", tone(RATE_HZ), "audio/wav")}
+    )
     [campaign] = [found for found in platform.every("campaigns/") if found["name"] == "opening"]
     assert (campaign["is_silence"], campaign["audio_file"] != "") == (False, True)
     platform.post(f"campaigns/{campaign['id']}/launch/")
