@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from kombu import Queue
 from kombu.transport.redis import QoS
 
@@ -14,6 +16,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # kombu 5.7 kills the worker when Redis goes away while a message with a delay is unacknowledged. Messages prefetched
 # at a warm stop then wait for the visibility timeout, which costs nothing: the next tick derives the work anew.
 QoS.restore_at_shutdown = False
+
+# Celery warns root of pickled messages, which could run anything. Ours are JSON, and nothing else is accepted.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("trunkline")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -15,6 +15,9 @@ _TOKEN_IN_PATH = re.compile(r"(/psr/)[^\s?\"'/]+")
 _TOKEN_IN_QUERY = re.compile(r"([?&](?:token|trunkline_token|key)=)[^\s&\"']+")
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 
+# Asked every few seconds, by the start itself too.
+PROBES = frozenset({"/health/ready"})
+
 
 def redact(text: str) -> str:
     """The text with call tokens, keys and Authorization values replaced."""
@@ -30,6 +33,12 @@ def _redact_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
         if isinstance(value, str):
             event[key] = redact(value)
     return event
+
+
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Whether a line of django.request tells anything: a probe's 503 does not, its sender has been told."""
+    request = getattr(record, "request", None)
+    return getattr(request, "path", "") not in PROBES
 
 
 def configure(options: dict[str, Any]) -> None:
@@ -61,9 +70,11 @@ def configure(options: dict[str, Any]) -> None:
                     "foreign_pre_chain": [*shared, structlog.stdlib.ExtraAdder()],
                 }
             },
+            "filters": {"without probes": {"()": lambda: is_worth_a_line}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["stderr"], "level": options.get("level", "INFO")},
             "loggers": {
+                "django.request": {"filters": ["without probes"]},
                 # httpx logs whole URLs at INFO; ours carry tokens and phone numbers.
                 "httpx": {"level": "WARNING"},
                 "httpcore": {"level": "WARNING"},

@@ -42,3 +42,10 @@ def test_a_line_about_a_request_holds_no_query():
 )
 def test_tokens_and_keys_are_redacted(text, shown):
     assert redact(text) == shown
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("path", "lines"), [("/health/ready", 0), ("/nothing/here/", 1)])
+def test_what_a_probe_is_told_is_not_logged_as_well(client, caplog, path, lines):
+    assert client.get(path).status_code in (404, 503)
+    assert len([record for record in caplog.records if record.name == "django.request"]) == lines
