@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.urls import reverse
 from django.utils import timezone
@@ -35,14 +35,13 @@ CALLS_PER_SECOND = 2.0
 class Demo:
     """The sample campaign and its progress on the terminal."""
 
-    redis_url: str
     simulator_url: str
     token: str
     say: Callable[[str], None]
     campaign_id: int = 0
     _next_report_s: float = 0.0
     _last_line: str = ""
-    _is_over: bool = field(default=False)
+    _is_over: bool = False
 
     @property
     def page(self) -> str:

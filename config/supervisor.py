@@ -107,10 +107,6 @@ class Supervisor:
                 running.process.wait()
         self._running.clear()
 
-    def pids(self) -> dict[str, int]:
-        """The process id of each part."""
-        return {name: running.process.pid for name, running in self._running.items()}
-
     def _spawn(self, part: Part) -> subprocess.Popen[bytes]:
         log = self._log_path(part)
         if log.exists() and log.stat().st_size > LOG_KEEP_BYTES:

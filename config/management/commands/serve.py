@@ -81,7 +81,7 @@ class Command(BaseCommand):
         self.say(f"ready {layout.url}")
         if settings.ADMIN_PASSWORD:
             self.say(f"sign in as {ADMIN_NAME} with the password {settings.ADMIN_PASSWORD}")
-        sample = Demo(redis_url, simulator_url, token, self.say) if demo else None
+        sample = Demo(simulator_url, token, self.say) if demo else None
         if sample:
             sample.launch()
             self.say(f"watch it at {layout.url}{sample.page}")
