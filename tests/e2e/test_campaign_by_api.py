@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_a_campaign_runs_by_the_api_alone(platform: Platform, simulator: Simulat
     assert len(calls) == 6
 
     for directory, suffix in (("transcripts", "_transcript.json"), ("calls", ".json")):
-        written = files_of(platform, directory, suffix, len(calls))
+        written = files_of(platform, directory, suffix, calls)
         assert all(json.loads(path.read_text()) for path in written)
     completed = next(call for call in calls if call["disposition"] == "completed")
     transcript = platform.get(f"calls/{completed['id']}/transcript/")
@@ -68,13 +69,13 @@ def test_a_campaign_runs_by_the_api_alone(platform: Platform, simulator: Simulat
     assert starts == sorted(starts)
 
 
-def files_of(platform: Platform, directory: str, suffix: str, count: int) -> list[Path]:
-    """The call files of one kind, once there are as many as calls."""
+def files_of(platform: Platform, directory: str, suffix: str, calls: list[dict[str, Any]]) -> list[Path]:
+    """The files of one kind, once each of the calls has one."""
     where = Path(platform.env["DATA_DIR"]) / directory
 
     def found() -> list[Path] | None:
-        files = list(where.glob(f"call_*{suffix}"))
-        return files if len(files) == count else None
+        files = [path for call in calls for path in where.glob(f"call_{call['id']}_*{suffix}")]
+        return files if len(files) == len(calls) else None
 
     return eventually(f"{directory} are written", found, 60)
 
