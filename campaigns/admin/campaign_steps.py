@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import structlog
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from campaigns.admin.base import signed_in
 from campaigns.errors import CampaignNotReady, IllegalTransition
@@ -21,8 +19,7 @@ from campaigns.queries.launch_plan import StepPlan, plan_step
 from campaigns.services import campaigns
 from campaigns.states import CAMPAIGN_STEPS, CampaignAction
 from campaigns.tasks.launching import fill_contacts
-
-log = structlog.get_logger(__name__)
+from campaigns.tasks.sending import send
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +101,6 @@ def _take(request: HttpRequest, action: CampaignAction, campaign: Campaign) -> N
         messages.error(request, f"“{campaign.name}”: {refusal.detail}")
     else:
         if action is CampaignAction.LAUNCH:
-            _hurry_filling(campaign.pk)
+            # Contacts are made at once. Without a broker the launch stands, and the beat takes it up.
+            send(fill_contacts, campaign_id=campaign.pk)
         messages.success(request, f"“{campaign.name}” {STEPS[action].done}.")
-
-
-def _hurry_filling(campaign_id: int) -> None:
-    """Start making contacts at once. Without a broker the launch stands, and the beat takes it up."""
-    try:
-        fill_contacts.delay(campaign_id=campaign_id)
-    except OperationalError as failure:
-        log.warning("broker_unreachable", task=fill_contacts.name, failure=type(failure).__name__)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-import structlog
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
@@ -17,7 +16,6 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -28,10 +26,9 @@ from campaigns.models import CustomerList, ImportJob, ImportReject
 from campaigns.queries.imports import import_progress, reject_rows
 from campaigns.services.imports import create_import, undo_import
 from campaigns.tasks.imports import run_import
+from campaigns.tasks.sending import send
 
 SHOWN_REJECTS = 50
-
-log = structlog.get_logger(__name__)
 
 
 class UploadForm(forms.Form):
@@ -114,11 +111,8 @@ def _take(request: HttpRequest, form: UploadForm) -> ImportJob:
         if chosen is None:
             target.delete()
         raise
-    try:
-        run_import.delay(job_id=job.pk)
-    except OperationalError as failure:
-        # The row says that the import waits; resume_imports finds it.
-        log.warning("broker_unreachable", task=run_import.name, failure=type(failure).__name__)
+    # Without a broker the row says that the import waits; resume_imports finds it.
+    send(run_import, job_id=job.pk)
     return job
 
 

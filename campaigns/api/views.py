@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-import structlog
 from celery import Task
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 from django_filters.filterset import FilterSet
-from kombu.exceptions import OperationalError as BrokerUnreachable
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.exceptions import NotAuthenticated, ValidationError
 from rest_framework.renderers import JSONRenderer
@@ -26,8 +24,7 @@ from campaigns.api.parsing import StrictJSONParser
 from campaigns.api.schema import ApiSchema
 from campaigns.models import ApiToken
 from campaigns.services import idempotency
-
-logger = structlog.get_logger(__name__)
+from campaigns.tasks.sending import send
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 IDEMPOTENCY_KEY_MAX_CHARS = 200
@@ -112,14 +109,7 @@ class ReadOnlyView(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiView):
 
 def enqueue_on_commit(task: Task[..., None], **kwargs: Any) -> None:
     """Send a task once what it is about is committed. A lost message is found by the task's sweeper."""
-
-    def send() -> None:
-        try:
-            task.apply_async(kwargs=kwargs)
-        except BrokerUnreachable as error:
-            logger.warning("broker_unreachable", task=task.name, error=type(error).__name__)
-
-    transaction.on_commit(send)
+    transaction.on_commit(lambda: send(task, **kwargs))
 
 
 def token_of(request: Request) -> ApiToken:

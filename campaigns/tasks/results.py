@@ -8,13 +8,13 @@ from uuid import UUID
 
 from celery import shared_task
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from campaigns.enums import ResultStep
 from campaigns.policies.step_backoff import JITTER
 from campaigns.services.calls import finish_lost_calls
 from campaigns.services.steps import calls_with_due_steps, close_processed_calls, due_steps
 from campaigns.services.steps import run_step as try_step
+from campaigns.tasks.sending import send
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def process_call(*, call_id: str) -> None:
     due = due_steps(call_id=UUID(call_id), now=timezone.now())
     for step in due:
         if step in SLOW_STEPS:
-            _send_step(call_id, step)
+            send(run_step, expires_s=MESSAGE_EXPIRES_S, call_id=call_id, step=step.value)
     for step in due:
         if step not in SLOW_STEPS:
             try_step(call_id=UUID(call_id), step=step, now=timezone.now(), jitter=_jitter())
@@ -47,30 +47,16 @@ def sweep_calls() -> None:
     """End the calls whose bridge died, and have them processed."""
     for call_id in finish_lost_calls(now=timezone.now()):
         log.warning("call_interrupted", extra={"call_id": str(call_id)})
-        _send_call(call_id)
+        send(process_call, expires_s=MESSAGE_EXPIRES_S, call_id=str(call_id))
 
 
 @shared_task(ignore_result=True)
 def sweep_steps() -> None:
     """Send for the calls that have work due; doing so twice changes nothing."""
     for call_id in calls_with_due_steps(now=timezone.now()):
-        _send_call(call_id)
+        send(process_call, expires_s=MESSAGE_EXPIRES_S, call_id=str(call_id))
     close_processed_calls()
 
 
 def _jitter() -> float:
     return random.uniform(-JITTER, JITTER)
-
-
-def _send_call(call_id: UUID) -> None:
-    try:
-        process_call.apply_async(kwargs={"call_id": str(call_id)}, expires=MESSAGE_EXPIRES_S)
-    except OperationalError:
-        log.warning("broker_unreachable", extra={"call_id": str(call_id)})
-
-
-def _send_step(call_id: str, step: ResultStep) -> None:
-    try:
-        run_step.apply_async(kwargs={"call_id": call_id, "step": step.value}, expires=MESSAGE_EXPIRES_S)
-    except OperationalError:
-        log.warning("broker_unreachable", extra={"call_id": call_id})

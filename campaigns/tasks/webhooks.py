@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import random
 from datetime import timedelta
 
 from celery import shared_task
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from campaigns.enums import StepState
 from campaigns.models import WebhookDelivery
 from campaigns.policies.webhook_backoff import JITTER
 from campaigns.services import webhooks
-
-log = logging.getLogger(__name__)
+from campaigns.tasks.sending import send
 
 MESSAGE_EXPIRES_S = 30
 # How long one task goes on with the endpoint's next deliveries; the last POST must still fit a task's time limit.
@@ -27,11 +24,8 @@ def relay() -> None:
     """Turn new events into deliveries, and send for those that are due; doing so twice changes nothing."""
     webhooks.relay_events(now=timezone.now())
     for delivery_id in webhooks.due_deliveries(now=timezone.now()):
-        try:
-            deliver.apply_async(kwargs={"delivery_id": delivery_id}, expires=MESSAGE_EXPIRES_S)
-        except OperationalError:
+        if not send(deliver, expires_s=MESSAGE_EXPIRES_S, delivery_id=delivery_id):
             # The next relay finds the same deliveries.
-            log.warning("broker_unreachable")
             return
 
 

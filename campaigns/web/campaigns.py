@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 
 from django.contrib import messages
@@ -11,7 +10,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
-from kombu.exceptions import OperationalError
 
 from campaigns.enums import CampaignState
 from campaigns.errors import CampaignNotReady, CampaignsError
@@ -22,13 +20,12 @@ from campaigns.queries.overview import progress_of
 from campaigns.services import campaigns as lifecycle
 from campaigns.states import CampaignAction
 from campaigns.tasks.launching import fill_contacts
+from campaigns.tasks.sending import send
 from campaigns.web.access import ROLES_FOR, may, page, sees_numbers, signed_in
 from campaigns.web.charts import contact_segments
 from campaigns.web.forms import ContactFilterForm
 from campaigns.web.live.parts import campaign_context
 from campaigns.web.paging import one_page
-
-logger = logging.getLogger(__name__)
 
 STEPS: Mapping[CampaignAction, Callable[..., Campaign]] = {
     CampaignAction.LAUNCH: lifecycle.launch,
@@ -120,14 +117,7 @@ def step_campaign(request: HttpRequest, campaign_id: int, action: str) -> HttpRe
         messages.error(request, problem.detail)
     else:
         if step is CampaignAction.LAUNCH:
-            _hurry_filling(campaign_id)
+            # Contacts are made at once. Without a broker the launch stands, and `start_scheduled` takes it up.
+            send(fill_contacts, campaign_id=campaign_id)
         messages.success(request, f"“{campaign.name}” {WORDS[step][2]}.")
     return redirect("campaign", campaign_id)
-
-
-def _hurry_filling(campaign_id: int) -> None:
-    """Start making contacts at once. Without a broker the launch stands, and `start_scheduled` takes it up."""
-    try:
-        fill_contacts.delay(campaign_id=campaign_id)
-    except OperationalError as failure:
-        logger.warning("broker_unreachable", extra={"task": fill_contacts.name, "failure": type(failure).__name__})

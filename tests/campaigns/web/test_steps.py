@@ -21,7 +21,7 @@ class Broker:
         self.sent: list[dict] = []
         self.is_away = False
 
-    def __call__(self, **kwargs) -> None:
+    def __call__(self, *, kwargs) -> None:
         if self.is_away:
             raise OperationalError("nobody listens")
         self.sent.append(kwargs)
@@ -30,7 +30,7 @@ class Broker:
 @pytest.fixture(autouse=True)
 def broker(monkeypatch) -> Broker:
     broker = Broker()
-    monkeypatch.setattr(fill_contacts, "delay", broker)
+    monkeypatch.setattr(fill_contacts, "apply_async", broker)
     return broker
 
 
