@@ -15,10 +15,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from campaigns.api.contacts import UUID_PATTERN
-from campaigns.api.downloads import ranged_file
 from campaigns.api.filters import CallFilter
 from campaigns.api.serializers import StrictModelSerializer
 from campaigns.api.views import ReadOnlyView
+from campaigns.downloads import ranged_file
 from campaigns.models import Call, CallAnalysis, TranscriptTurn
 from campaigns.queries.timeline import timeline
 from campaigns.services.recordings import recording_file

@@ -19,12 +19,12 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from campaigns.api.downloads import whole_file
 from campaigns.api.fields import has_control_characters
 from campaigns.api.filters import ImportFilter
 from campaigns.api.parsing import read_json
 from campaigns.api.serializers import StrictModelSerializer
 from campaigns.api.views import ReadOnlyView, refuse_body
+from campaigns.downloads import whole_file
 from campaigns.models import ImportJob
 from campaigns.queries.imports import import_progress, reject_rows
 from campaigns.services.imports import undo_import

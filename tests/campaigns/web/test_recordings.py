@@ -9,9 +9,9 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient, Client
 
+from campaigns import downloads
 from campaigns.enums import Role
 from campaigns.models import Call
-from campaigns.web import recordings
 from tests.factories import make_call, make_user
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +50,7 @@ def test_one_range_is_served(supervisor, call, header, status, content_range, co
 
 
 def test_an_open_range_of_a_long_recording_is_served_in_parts(supervisor, call, monkeypatch):
-    monkeypatch.setattr(recordings, "MAX_PART_BYTES", 100)
+    monkeypatch.setattr(downloads, "MAX_PART_BYTES", 100)
 
     answer = supervisor.get(f"/calls/{call.pk}/recording.wav", headers={"Range": "bytes=0-"})
 
