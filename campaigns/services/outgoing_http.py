@@ -8,20 +8,18 @@ Source: reliability.md E.9.
 from __future__ import annotations
 
 import functools
-import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
 import httpx
 
 from campaigns.policies.safe_urls import SafeUrl, UnsafeUrl, check_addresses, parse_safe_url
 from telephony.psr.deadline_transport import DeadlineTransport
+from telephony.psr.name_lookup import look_up
 
 CONNECT_TIMEOUT_S = 5.0
 TOTAL_TIMEOUT_S = 15.0
@@ -53,24 +51,7 @@ def resolve_name(host: str, port: int) -> Sequence[str]:
         OSError, UnicodeError: there is none.
         TimeoutError: no answer in time.
     """
-    answers: SimpleQueue[list[str] | Exception] = SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            answers.put([str(entry[4][0]) for entry in found])
-        except (OSError, UnicodeError) as error:
-            answers.put(error)
-
-    # The system's resolver knows no time-out: its thread is left behind and ends by the resolver's own limits.
-    threading.Thread(target=look_up, name="resolve-webhook", daemon=True).start()
-    try:
-        answer = answers.get(timeout=RESOLVE_TIMEOUT_S)
-    except Empty:
-        raise TimeoutError("the name was not resolved in time") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+    return [str(address[0]) for *_, address in look_up(host, port, timeout_s=RESOLVE_TIMEOUT_S)]
 
 
 def post(

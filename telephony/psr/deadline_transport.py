@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterable, Iterator
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import httpcore
 import httpx
+
+from telephony.psr.name_lookup import look_up
 
 _READ_BYTES_MAX = 64 * 1024
 # What httpcore raises, as httpx names it. Subclasses come before their bases.
@@ -131,7 +131,7 @@ class _DeadlineBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         last_error: OSError = OSError("the name has no address")
         try:
-            for family, kind, protocol, _, address in _resolve(host, port, _left_s(self._connect_by_s)):
+            for family, kind, protocol, _, address in look_up(host, port, timeout_s=_left_s(self._connect_by_s)):
                 sock = socket.socket(family, kind, protocol)
                 try:
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -209,36 +209,3 @@ def _left_s(moment_s: float) -> float:
     if left_s <= 0:
         raise TimeoutError("the deadline has passed")
     return left_s
-
-
-_Address = tuple[Any, Any, int, str, Any]
-
-
-def _resolve(host: str, port: int, timeout_s: float) -> list[_Address]:
-    """The addresses of `host`.
-
-    The system's resolver knows no time-out, so it runs in a thread that is left behind when it takes too long; the
-    resolver's own limits end it.
-
-    Raises:
-        TimeoutError: no answer in time.
-        OSError, UnicodeError: no such name.
-    """
-    with contextlib.suppress(socket.gaierror):
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    answers: SimpleQueue[list[_Address] | Exception] = SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
-            answers.put(error)
-
-    threading.Thread(target=look_up, name="resolve-psr", daemon=True).start()
-    try:
-        answer = answers.get(timeout=timeout_s)
-    except Empty:
-        raise TimeoutError("the name was not resolved in time") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
