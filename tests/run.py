@@ -10,13 +10,19 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from tests.servers import start_postgres
+from tests.servers import start_broker, start_postgres
 
+OUTSIDE_SERVERS = ("DATABASE_URL", "REDIS_URL", "TEST_REDIS_URL")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
-# Pure rooms behave the same on any database: once is enough for them.
-ON_POSTGRES = ("tests/campaigns", "tests/crash", "tests/e2e", "tests/bridge/test_calls.py")
+# What does not touch the database behaves the same on any: once is enough for it.
+ON_POSTGRES = (
+    "tests/campaigns",
+    "tests/crash",
+    "tests/bridge/test_calls.py",
+    "tests/e2e/test_campaign_by_api.py",
+    "tests/e2e/test_kills.py",
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -31,17 +37,17 @@ def main(arguments: list[str]) -> int:
     if only in ("", "sqlite"):
         codes.append(run_pytest("SQLite and the embedded broker", {}, arguments or ["tests"]))
     if only in ("", "postgres"):
-        with start_postgres() as url:
-            paths = arguments or [path for path in ON_POSTGRES if Path(path).exists()]
-            codes.append(run_pytest("PostgreSQL", {"DATABASE_URL": url}, paths))
+        with start_postgres() as url, start_broker() as redis_url:
+            servers = {"DATABASE_URL": url, "TEST_REDIS_URL": redis_url}
+            codes.append(run_pytest("PostgreSQL and Redis", servers, arguments or list(ON_POSTGRES)))
     print(f"\ntests took {time.monotonic() - started_s:.0f} s", flush=True)
     return max(codes)
 
 
 def run_pytest(title: str, environment: dict[str, str], arguments: list[str]) -> int:
     print(f"\n=== {title} ===", flush=True)
-    clean = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
-    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", *arguments]
+    clean = {name: value for name, value in os.environ.items() if name not in OUTSIDE_SERVERS}
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "--durations", "20", *arguments]
     return subprocess.run(command, env={**clean, **environment}, check=False).returncode
 
 

@@ -142,6 +142,18 @@ def _unprivileged() -> str | None:
     raise NoPostgres("running as root, and neither `postgres` nor `nobody` exists to run PostgreSQL as")
 
 
+@contextmanager
+def start_broker() -> Iterator[str]:
+    """A running Redis-compatible broker; yields its URL."""
+    with tempfile.TemporaryDirectory(prefix="trunkline-broker-") as root:
+        broker = BrokerServer(Path(root))
+        broker.start()
+        try:
+            yield broker.url
+        finally:
+            broker.kill()
+
+
 class BrokerServer:
     """An embedded broker that may be killed and started again with what it had stored."""
 

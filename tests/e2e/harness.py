@@ -12,10 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import psycopg
+from psycopg.sql import SQL, Identifier
 
 from config.embedded_broker import free_port
 
@@ -27,8 +30,12 @@ T = TypeVar("T")
 
 
 def environment(data_dir: Path, **extra: str) -> dict[str, str]:
-    """A platform's environment: nothing of the caller's but the way to Python, and the database under test."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "DATABASE_URL") if name in os.environ}
+    """A platform's environment: nothing of the caller's but the way to Python and the servers under test."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    if url := os.environ.get("DATABASE_URL", ""):
+        kept["DATABASE_URL"] = database_of(data_dir, url)
+    if url := os.environ.get("TEST_REDIS_URL", ""):
+        kept["REDIS_URL"] = url
     return {
         **kept,
         "HOME": str(data_dir),
@@ -39,6 +46,15 @@ def environment(data_dir: Path, **extra: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         **extra,
     }
+
+
+def database_of(data_dir: Path, server_url: str) -> str:
+    """The URL of this platform's own database on the server, made at the first call."""
+    name = f"e2e_{sha256(str(data_dir).encode()).hexdigest()[:16]}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    return f"{server_url.rpartition('/')[0]}/{name}"
 
 
 def eventually(what: str, probe: Callable[[], T | None], deadline_s: float, every_s: float = 0.25) -> T:

@@ -27,6 +27,8 @@ def simulator(tmp_path: Path) -> Iterator[Simulator]:
 def platform(tmp_path: Path, simulator: Simulator) -> Iterator[Platform]:
     platform = start_platform(
         tmp_path,
+        # Its own broker, to be killed like the rest.
+        REDIS_URL="",
         PSR_BASE_URL=simulator.url,
         PSR_TOKEN=PSR_TOKEN,
         CLAIM_LEASE_S="6",
