@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-import zoneinfo
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +12,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from campaigns.policies.import_rows import is_timezone
 from telephony.errors import PhoneNumberError
 from telephony.phone_numbers import parse_phone_number
 
@@ -135,11 +134,6 @@ class PhoneNumberField(TextField):
             raise serializers.ValidationError(str(error), code=error.code) from error
 
 
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
-
-
 class ZoneField(TextField):
     """An IANA time zone name, or empty."""
 
@@ -148,7 +142,7 @@ class ZoneField(TextField):
     def to_internal_value(self, data: Any) -> str:
         """The name."""
         name = super().to_internal_value(data)
-        if name and name not in _zones():
+        if name and not is_timezone(name):
             self.fail("bad_zone")
         return name
 

@@ -12,9 +12,10 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from campaigns.models import BridgeNode, Heartbeat
+from campaigns.queries.dialing import NODE_SEEN_S
 
 BROKER_TIMEOUT_S = 1.0
-BRIDGE_SEEN = timedelta(seconds=15)
+BRIDGE_SEEN = timedelta(seconds=NODE_SEEN_S)
 # A heartbeat is sent every 5 s. The result workers may all be fetching recordings, which takes up to 45 s each.
 HEARTBEAT_AGES: Mapping[str, timedelta] = {"dial": timedelta(seconds=60), "results": timedelta(seconds=180)}
 DISK_FREE_MIN_BYTES = 256 * 1024 * 1024

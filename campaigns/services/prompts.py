@@ -27,8 +27,3 @@ def store_prompt(data: bytes) -> str:
     part.write_bytes(data)
     part.rename(directory / name)
     return name
-
-
-def discard_prompt(name: str) -> None:
-    """Delete a recording that nothing names any more; a name that is not there is no error."""
-    (Path(settings.DATA_DIR) / "prompts" / Path(name).name).unlink(missing_ok=True)

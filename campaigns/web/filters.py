@@ -11,6 +11,7 @@ from django.utils import timezone
 from campaigns.enums import AttemptState, CampaignState, ContactState, ImportState, Outcome, SpeakerKind, StepState
 from campaigns.models import Call
 from campaigns.web.timeline import Bar
+from telephony.phone_numbers import mask
 
 register = template.Library()
 
@@ -80,8 +81,8 @@ def iso(value: datetime) -> str:
 
 @register.filter
 def number_for(phone_number: str, is_shown: bool) -> str:
-    """The number in full, or with its middle hidden: +84•••••321."""
-    return phone_number if is_shown else masked(phone_number)
+    """The number in full, or its country and last digits alone: +84•••••321."""
+    return phone_number if is_shown else mask(phone_number)
 
 
 @register.filter
@@ -100,10 +101,3 @@ def length_of(call: Call) -> float | None:
 def right_edge(bar: Bar) -> float:
     """Where a bar of the timeline ends, in percent."""
     return round(bar.x + bar.width, 3)
-
-
-def masked(phone_number: str) -> str:
-    """The number with all but its first and last three characters hidden."""
-    if len(phone_number) <= 6:
-        return "•" * len(phone_number)
-    return f"{phone_number[:3]}{'•' * (len(phone_number) - 6)}{phone_number[-3:]}"

@@ -163,11 +163,6 @@ def render_destination(e164: str, dial_format: DialFormat, country_code: str = "
     return e164
 
 
-def default_channel(app: PsrApp) -> Channel:
-    """The channel on which the customer speaks: of a `bot` call the caller's leg, of a `dial` call the other one."""
-    return Channel.MONO_A if app is PsrApp.BOT else Channel.MONO_B
-
-
 def is_call_id(text: str) -> bool:
     """Whether `text` can be a call id of PSR's: it is put into URLs and file names."""
     return _CALL_ID.fullmatch(text) is not None

@@ -16,7 +16,6 @@ from telephony.psr.payloads import (
     PsrApp,
     check_base_url,
     create_stream_url,
-    default_channel,
     encode_parameter,
     is_call_id,
     recording_url,
@@ -208,13 +207,6 @@ def test_render_destination_writes_as_the_trunk_wants(e164, dial_format, rendere
 def test_render_destination_wants_e164(text):
     with pytest.raises(LocalProtocolError):
         render_destination(text, DialFormat.E164)
-
-
-def test_default_channel_is_the_customers_leg():
-    assert {app: default_channel(app) for app in PsrApp} == {
-        PsrApp.BOT: Channel.MONO_A,
-        PsrApp.DIAL: Channel.MONO_B,
-    }
 
 
 def test_urls_are_built_on_the_base():
