@@ -110,16 +110,25 @@ def form_of(campaign: Campaign, **fields) -> dict[str, object]:
         "extension": "",
         "channel": "",
         "is_silence": "on",
-        "parameter_template": "{}",
+        "parameter_template_name": [""],
+        "parameter_template_value": [""],
         "max_concurrent_calls": 5,
         "calls_per_second": 1,
         "max_attempts": 3,
         "priority": 0,
-        "cadence": '{"waits_s": {"default": [1800]}}',
-        "calling_window": '{"timezone": "", "days": {"mon": [["08:00", "20:00"]]}}',
+        "cadence_default": "30 min",
+        "calling_window_timezone": "",
+        "calling_window_mon": "08:00-20:00",
         "starts_at_0": "",
         "starts_at_1": "",
     } | fields
+
+
+def parameters(*rows: tuple[str, str]) -> dict[str, list[str]]:
+    return {
+        "parameter_template_name": [name for name, _ in rows],
+        "parameter_template_value": [value for _, value in rows],
+    }
 
 
 def test_a_campaign_is_made_and_changed(admin_client, admin_user, campaign):
@@ -131,8 +140,10 @@ def test_a_campaign_is_made_and_changed(admin_client, admin_user, campaign):
         admin_user,
         [campaign.customer_lists.get()],
     )
-    template = '{"city": "{{ attributes.city }}"}'
-    changed = admin_client.post(change(new), form_of(new, customer_lists=[other.pk], parameter_template=template))
+    assert new.calling_window == {"timezone": "", "days": {"mon": [["08:00", "20:00"]]}}
+    assert new.cadence == {"waits_s": {"default": [1800]}}
+    form = form_of(new, customer_lists=[other.pk], **parameters(("city", "{{ attributes.city }}"), ("", "")))
+    changed = admin_client.post(change(new), form)
     new.refresh_from_db()
     assert (changed.status_code, new.parameter_template) == (302, {"city": "{{ attributes.city }}"})
     assert list(new.customer_lists.all()) == [other]
@@ -141,19 +152,23 @@ def test_a_campaign_is_made_and_changed(admin_client, admin_user, campaign):
 @pytest.mark.parametrize(
     ("field", "value", "text"),
     [
-        ("parameter_template", '{"city": "{{ attributes.city }}"}', "The list “March” has no column city."),
-        ("parameter_template", "[1]", ""),
-        ("calling_window", '{"days": {"someday": []}}', ""),
-        ("cadence", '{"waits_s": 3}', ""),
+        ("parameter_template_value", ["{{ attributes.city }}"], "The list “March” has no column city."),
+        ("parameter_template_value", ["{{ customer.age }}"], "refers to &#x27;customer.age&#x27;"),
+        ("parameter_template_name", ["1st"], "cannot be a parameter&#x27;s name"),
+        ("parameter_template_name", [""], "Give this value a name."),
+        ("calling_window_sat", "8 till late", "“8 till late” is not a range of hours."),
+        ("calling_window_timezone", "Mars/Base", "There is no time zone “Mars/Base”."),
+        ("calling_window_mon", "8-9," * 80, "This is longer than 300 characters."),
+        ("cadence_busy", "30", "“30” has no unit."),
         ("app", "dial", "2 to 6 digits of the extension"),
-        ("max_concurrent_calls", "0", ""),
-        ("calls_per_second", "0", ""),
+        ("max_concurrent_calls", "0", "greater than or equal to 1"),
+        ("calls_per_second", "0", "greater than or equal to 0.01"),
     ],
 )
 def test_what_could_not_be_launched_is_said_in_the_form(admin_client, campaign, field, value, text):
-    answer = admin_client.post(change(campaign), form_of(campaign, **{field: value}))
+    form = form_of(campaign, **(parameters(("city", "Hue")) | {field: value}))
+    answer = admin_client.post(change(campaign), form)
     assert answer.status_code == 200
-    assert "errorlist" in answer.text or "text-red" in answer.text
     assert text in answer.text
     assert Campaign.objects.get().updated_at == campaign.updated_at
 

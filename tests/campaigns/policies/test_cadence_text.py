@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,9 +47,8 @@ def test_waits_are_read_as_people_write_them(text, waits_s) -> None:
     ],
 )
 def test_what_cannot_be_read_is_quoted(text, said) -> None:
-    with pytest.raises(ValueError, match=".") as refusal:
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}"):
         parse_waits(text)
-    assert str(refusal.value).startswith(said)
 
 
 @pytest.mark.parametrize(

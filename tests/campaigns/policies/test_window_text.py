@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,9 +50,8 @@ def test_a_day_is_read_as_people_write_it(text, ranges) -> None:
     ],
 )
 def test_what_cannot_be_read_is_quoted(text, said) -> None:
-    with pytest.raises(ValueError, match=".") as refusal:
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}"):
         parse_day(text)
-    assert str(refusal.value).startswith(said)
 
 
 def clock(minute: int) -> str:

@@ -1,0 +1,143 @@
+"""The form of a campaign, and which of its fields a state lets anybody change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+from django.urls import reverse
+from unfold.widgets import UnfoldAdminFileFieldWidget
+
+from campaigns.admin.agents import read_recording
+from campaigns.admin.parameter_field import ParametersField, placeholders_for
+from campaigns.admin.row_fields import cadence_field, calling_window_field
+from campaigns.enums import App
+from campaigns.models import Campaign, CustomerList
+from campaigns.policies.agent_setup import check_opening_wav
+from campaigns.policies.parameter_template import parse_template
+from campaigns.queries.preflight import EXTENSION
+from campaigns.services.prompts import store_prompt
+
+# What stands in the place of a field that may not be changed now: the same in words, or nothing.
+IN_WORDS = {
+    "calling_window": "show_window",
+    "cadence": "show_cadence",
+    "parameter_template": "show_parameters",
+    "recording": "show_audio",
+}
+FIELDSETS: tuple[tuple[str | None, tuple[str, ...]], ...] = (
+    (None, ("name", "state", "show_progress", "show_problems", "launched_at", "finished_at")),
+    ("Whom and how", ("customer_lists", "agent", "trunk", "app", "extension", "channel")),
+    ("What is heard and told", ("is_silence", "recording", "parameter_template")),
+    ("Pace", ("max_concurrent_calls", "calls_per_second", "ring_timeout_s", "priority")),
+    ("When", ("calling_window", "max_attempts", "cadence", "starts_at")),
+)
+
+
+class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
+    recording = forms.FileField(
+        required=False,
+        widget=UnfoldAdminFileFieldWidget(attrs={"accept": "audio/wav,.wav"}),
+        label="Audio at answer",
+        help_text="Played before the agent speaks, unless nothing is played. WAV, 16-bit PCM, mono, 8,000 Hz, "
+        "at most 60 s.",
+    )
+    parameter_template = ParametersField(
+        label="Parameters",
+        help_text="What PSR hands to the bridge and the agent with each call.",
+    )
+    calling_window = calling_window_field(
+        label="Calling window",
+        help_text="Hours in which people may be called, for example 08:00-12:00, 13:00-20:00. An empty day is closed. "
+        "22:00-02:00 ends on the next day.",
+    )
+    cadence = cadence_field(
+        label="Waits before the next try",
+        help_text="For example 10 min, 30 min, 2 h, 1 d: the first wait after the first such outcome, and so on; after "
+        "the last one the contact is given up. Units: s, min, h, d. An outcome left empty shares the last line. "
+        "“give up” means no further try.",
+    )
+
+    class Meta:
+        model = Campaign
+        fields = [
+            "name",
+            "customer_lists",
+            "agent",
+            "trunk",
+            "app",
+            "extension",
+            "channel",
+            "is_silence",
+            "parameter_template",
+            "max_concurrent_calls",
+            "calls_per_second",
+            "ring_timeout_s",
+            "max_attempts",
+            "priority",
+            "cadence",
+            "calling_window",
+            "starts_at",
+        ]
+        help_texts = {
+            "customer_lists": "Everybody on them becomes a contact when the campaign is launched.",
+            "extension": "With dial: the 2 to 6 digits of the extension that is rung first.",
+            "is_silence": "The agent speaks first. Switch it off to play a recording before.",
+            "calls_per_second": "New calls a second; the trunk's own limit holds too.",
+            "max_concurrent_calls": "The trunk's own limit holds too.",
+            "ring_timeout_s": "How long a phone rings at most. Empty: the platform's RING_TIMEOUT_S.",
+            "max_attempts": "How often one contact is dialed at most.",
+            "priority": "Higher goes first where campaigns share a trunk.",
+            "starts_at": "Launching before this time schedules the campaign.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "parameter_template" in self.fields:
+            widget = self.fields["parameter_template"].widget
+            widget.placeholders = placeholders_for(self._chosen_lists())
+            widget.placeholders_url = reverse("admin:campaigns_campaign_placeholders")
+
+    def clean(self) -> dict[str, Any]:
+        entered = super().clean() or {}
+        errors: dict[str, list[str]] = {}
+        if missing := _missing_columns(entered.get("parameter_template"), entered.get("customer_lists") or ()):
+            errors["parameter_template"] = missing
+        if entered.get("app") == App.DIAL and not EXTENSION.fullmatch(entered.get("extension", "")):
+            errors["extension"] = ["With dial, write the 2 to 6 digits of the extension that is rung first."]
+        if errors:
+            raise forms.ValidationError(errors)
+        return entered
+
+    def clean_recording(self) -> bytes | None:
+        return read_recording(self.cleaned_data["recording"], check_opening_wav)
+
+    def _chosen_lists(self) -> Iterable[CustomerList]:
+        if isinstance(self.data, QueryDict) and "customer_lists" in self.data:
+            return lists_of(self.data.getlist("customer_lists"))
+        return self.instance.customer_lists.order_by("pk") if self.instance.pk else ()
+
+
+def lists_of(ids: Iterable[str]) -> list[CustomerList]:
+    """The lists with these ids, as a form sends them; what is no id is passed over."""
+    wanted = [int(part) for part in ids if part.isascii() and part.isdigit() and len(part) <= 18]
+    return list(CustomerList.objects.filter(pk__in=wanted).order_by("pk"))
+
+
+def stored(values: dict[str, Any]) -> dict[str, Any]:
+    """Form values as the campaign has them: a recording becomes the name it is kept under."""
+    recording = values.pop("recording", None)
+    return values | ({"audio_file": store_prompt(recording)} if recording else {})
+
+
+def _missing_columns(template: Any, lists: Iterable[CustomerList]) -> list[str]:
+    if template is None:
+        return []
+    parsed = parse_template(template)
+    return [
+        f"The list “{chosen.name}” has no column {', '.join(missing)}."
+        for chosen in lists
+        if (missing := parsed.missing_columns(chosen.columns))
+    ]
