@@ -13,7 +13,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from campaigns.admin.base import RecordAdmin
+from campaigns.admin.base import InternalAdmin
 from campaigns.admin.secrets import show_once
 from campaigns.models import ApiToken, IdempotencyRecord
 from campaigns.services.access import create_token, revoke_token
@@ -77,7 +77,7 @@ class ApiTokenAdmin(ModelAdmin):
 
 
 @admin.register(IdempotencyRecord)
-class IdempotencyRecordAdmin(RecordAdmin):
+class IdempotencyRecordAdmin(InternalAdmin):
     list_display = ["key", "token", "status_code", "created_at"]
     list_filter = ["status_code"]
     search_fields = ["key"]

@@ -115,6 +115,10 @@ class AgentPromptAdmin(ModelAdmin):
     readonly_fields = ["agent", "path"]
     fields = ["agent", "name", "text", "recording", "path"]
 
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """People get here from the agent."""
+        return False
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Prompts are added on their agent's page."""
         return False

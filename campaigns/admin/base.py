@@ -67,6 +67,13 @@ class RecordAdmin(ModelAdmin):
         return False
 
 
+class InternalAdmin(RecordAdmin):
+    """Rows the platform keeps for itself: no entry in the lists of what there is, but open to who may see them."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return False
+
+
 class OwnerAdmin(ModelAdmin):
     """Rows that records belong to: `owned` go with them, though nobody may delete one of those alone."""
 

@@ -13,7 +13,7 @@ from django.urls import path, reverse
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
-from campaigns.admin.base import OwnerAdmin, RecordAdmin, changed_values, field_values
+from campaigns.admin.base import InternalAdmin, OwnerAdmin, changed_values, field_values
 from campaigns.admin.imports import upload_customers
 from campaigns.models import Customer, CustomerList, ImportJob, ImportReject, ListEntry
 from campaigns.policies.import_rows import is_timezone
@@ -131,7 +131,7 @@ class CustomerAdmin(OwnerAdmin):
 
 
 @admin.register(ListEntry)
-class ListEntryAdmin(RecordAdmin):
+class ListEntryAdmin(InternalAdmin):
     list_display = ["customer", "list", "attributes", "import_job"]
     list_filter = ["list"]
     search_fields = ["customer__phone_number", "customer__name"]

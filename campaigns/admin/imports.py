@@ -19,7 +19,7 @@ from django.utils import timezone
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from campaigns.admin.base import STATE_COLOURS, RecordAdmin, signed_in
+from campaigns.admin.base import STATE_COLOURS, InternalAdmin, RecordAdmin, signed_in
 from campaigns.enums import ImportState
 from campaigns.errors import ImportRefused
 from campaigns.models import CustomerList, ImportJob, ImportReject
@@ -219,7 +219,7 @@ class ImportJobAdmin(RecordAdmin):
 
 
 @admin.register(ImportReject)
-class ImportRejectAdmin(RecordAdmin):
+class ImportRejectAdmin(InternalAdmin):
     list_display = ["job", "row_number", "column", "code", "reason"]
     list_filter = ["code", "job"]
     search_fields = ["reason", "column"]

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from campaigns.admin.base import OUTCOME_COLOURS, STATE_COLOURS, RecordAdmin
+from campaigns.admin.base import OUTCOME_COLOURS, STATE_COLOURS, InternalAdmin, RecordAdmin
 from campaigns.models import (
     AttemptLog,
     BridgeNode,
@@ -62,7 +62,7 @@ class CallAttemptAdmin(RecordAdmin):
 
 
 @admin.register(AttemptLog)
-class AttemptLogAdmin(RecordAdmin):
+class AttemptLogAdmin(InternalAdmin):
     list_display = ["at", "attempt", "from_state", "to_state", "reason"]
     list_filter = ["to_state"]
     search_fields = ["attempt__id"]
@@ -99,7 +99,7 @@ class CallAdmin(RecordAdmin):
 
 
 @admin.register(TranscriptTurn)
-class TranscriptTurnAdmin(RecordAdmin):
+class TranscriptTurnAdmin(InternalAdmin):
     list_display = ["call", "seq", "speaker", "text", "start_ms", "is_interrupted"]
     list_filter = ["speaker", "is_interrupted"]
     search_fields = ["text", "call__id"]
@@ -107,7 +107,7 @@ class TranscriptTurnAdmin(RecordAdmin):
 
 
 @admin.register(CallStep)
-class CallStepAdmin(RecordAdmin):
+class CallStepAdmin(InternalAdmin):
     list_display = ["call", "step", "show_state", "tries", "run_at", "error"]
     list_filter = ["step", "state"]
     search_fields = ["call__id", "error"]
@@ -127,13 +127,13 @@ class CallAnalysisAdmin(RecordAdmin):
 
 
 @admin.register(BridgeNode)
-class BridgeNodeAdmin(RecordAdmin):
+class BridgeNodeAdmin(InternalAdmin):
     list_display = ["name", "live_calls", "capacity", "is_draining", "seen_at"]
     list_filter = ["is_draining"]
     search_fields = ["name"]
 
 
 @admin.register(Heartbeat)
-class HeartbeatAdmin(RecordAdmin):
+class HeartbeatAdmin(InternalAdmin):
     list_display = ["name", "at"]
     search_fields = ["name"]

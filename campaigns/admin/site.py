@@ -9,7 +9,9 @@ from django.templatetags.static import static
 from django.urls import reverse
 
 # Title, then (words, icon of Material Symbols, model) of every entry.
-_SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
+Section = tuple[str, tuple[tuple[str, str, str], ...]]
+
+_SECTIONS: tuple[Section, ...] = (
     (
         "Calling",
         (
@@ -35,7 +37,6 @@ _SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Call attempts", "call_log", "callattempt"),
             ("Analyses", "analytics", "callanalysis"),
             ("Campaign log", "history", "campaignevent"),
-            ("Bridge nodes", "dns", "bridgenode"),
         ),
     ),
     (
@@ -47,6 +48,23 @@ _SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         ),
     ),
 )
+# What the platform keeps for itself; people get there from the rows these belong to.
+_INTERNALS: Section = (
+    "Internals",
+    (
+        ("List entries", "list_alt", "listentry"),
+        ("Import rejects", "rule", "importreject"),
+        ("Agent prompts", "graphic_eq", "agentprompt"),
+        ("Attempt log", "receipt_long", "attemptlog"),
+        ("Transcript turns", "forum", "transcriptturn"),
+        ("Work after calls", "checklist", "callstep"),
+        ("Outbox", "mail", "outboxevent"),
+        ("Webhook posts", "send", "webhookdeliveryattempt"),
+        ("Idempotent requests", "replay", "idempotencyrecord"),
+        ("Bridge nodes", "dns", "bridgenode"),
+        ("Heartbeats", "monitor_heart", "heartbeat"),
+    ),
+)
 _PEOPLE = (("Users", "manage_accounts", "auth_user"), ("Groups", "groups", "auth_group"))
 
 
@@ -55,23 +73,45 @@ def mark(_: HttpRequest) -> str:
     return static("img/mark.svg")
 
 
+def style_sheet(_: HttpRequest) -> str:
+    """Where the admin's own styles lie."""
+    return static("admin_pages/admin.css")
+
+
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The side bar's sections, without what this person may not see."""
-    sections = [
-        (title, [(words, icon, f"campaigns_{model}", f"campaigns.view_{model}") for words, icon, model in entries])
-        for title, entries in _SECTIONS
-    ]
     people = [(words, icon, name, f"auth.view_{name.removeprefix('auth_')}") for words, icon, name in _PEOPLE]
+    sections = [*map(_own_models, _SECTIONS), ("People", people), _own_models(_INTERNALS)]
     return [
-        {
-            "title": title,
-            "separator": True,
-            "items": [
-                {"title": words, "icon": icon, "link": reverse(f"admin:{name}_changelist")}
-                for words, icon, name, permission in entries
-                if request.user.has_perm(permission)
-            ],
-        }
-        for title, entries in [*sections, ("People", people)]
-        if any(request.user.has_perm(permission) for *_, permission in entries)
+        _home(),
+        *(
+            {
+                "title": title,
+                "separator": True,
+                "collapsible": title == _INTERNALS[0],
+                "items": [
+                    {"title": words, "icon": icon, "link": reverse(f"admin:{name}_changelist")}
+                    for words, icon, name, permission in entries
+                    if request.user.has_perm(permission)
+                ],
+            }
+            for title, entries in sections
+            if any(request.user.has_perm(permission) for *_, permission in entries)
+        ),
     ]
+
+
+def _home() -> dict[str, Any]:
+    """The way to the first page, and out to the supervisors' pages."""
+    return {
+        "items": [
+            {"title": "Start", "icon": "home", "link": reverse("admin:index")},
+            {"title": "Supervisor pages", "icon": "monitoring", "link": reverse("overview"), "active": False},
+        ]
+    }
+
+
+def _own_models(section: Section) -> tuple[str, list[tuple[str, str, str, str]]]:
+    """A section with the names of its addresses and permissions."""
+    title, entries = section
+    return title, [(words, icon, f"campaigns_{model}", f"campaigns.view_{model}") for words, icon, model in entries]

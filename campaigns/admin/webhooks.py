@@ -15,7 +15,15 @@ from unfold.admin import TabularInline
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from campaigns.admin.base import HTTPS_BY_DEFAULT, STATE_COLOURS, OwnerAdmin, RecordAdmin, changed_values, form_field
+from campaigns.admin.base import (
+    HTTPS_BY_DEFAULT,
+    STATE_COLOURS,
+    InternalAdmin,
+    OwnerAdmin,
+    RecordAdmin,
+    changed_values,
+    form_field,
+)
 from campaigns.admin.secrets import show_once
 from campaigns.enums import WebhookEvent
 from campaigns.errors import WebhookRefused
@@ -162,7 +170,7 @@ class WebhookDeliveryAdmin(RecordAdmin):
 
 
 @admin.register(OutboxEvent)
-class OutboxEventAdmin(RecordAdmin):
+class OutboxEventAdmin(InternalAdmin):
     list_display = ["type", "subject", "occurred_at", "is_relayed"]
     list_filter = ["type", "is_relayed"]
     search_fields = ["subject"]
@@ -170,7 +178,7 @@ class OutboxEventAdmin(RecordAdmin):
 
 
 @admin.register(WebhookDeliveryAttempt)
-class WebhookDeliveryAttemptAdmin(RecordAdmin):
+class WebhookDeliveryAttemptAdmin(InternalAdmin):
     list_display = ["at", "delivery", "status_code", "duration_ms", "error"]
     list_filter = ["status_code"]
     list_select_related = ["delivery"]

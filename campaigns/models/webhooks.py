@@ -9,6 +9,9 @@ from django.db.models import Q
 
 from campaigns.enums import StepState, WebhookEvent
 
+# Why an endpoint is disabled that nobody but a person disabled.
+SWITCHED_OFF_BY_HAND = "switched off by hand"
+
 
 class OutboxEvent(models.Model):
     """Something that happened, written in the transaction that made it happen. `body` is the payload's data."""

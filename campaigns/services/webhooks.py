@@ -20,6 +20,7 @@ from campaigns import crash_points
 from campaigns.enums import StepState, WebhookEvent
 from campaigns.errors import WebhookRefused
 from campaigns.models import OutboxEvent, WebhookDelivery, WebhookDeliveryAttempt, WebhookEndpoint
+from campaigns.models.webhooks import SWITCHED_OFF_BY_HAND
 from campaigns.policies.clean_text import clean_text
 from campaigns.policies.safe_urls import UnsafeUrl, parse_safe_url
 from campaigns.policies.webhook_backoff import (
@@ -103,7 +104,7 @@ def set_enabled(endpoint_id: int, *, is_enabled: bool) -> WebhookEndpoint:
     """Switch an endpoint on or off by hand. Switching on forgets its failures; what was given up stays so."""
     WebhookEndpoint.objects.filter(pk=endpoint_id).update(
         is_enabled=is_enabled,
-        disabled_reason="" if is_enabled else "switched off by hand",
+        disabled_reason="" if is_enabled else SWITCHED_OFF_BY_HAND,
         first_failure_at=None,
         retry_at=None,
     )
