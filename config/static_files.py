@@ -28,4 +28,7 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):
         del response["Content-Type"]
         for name, value in found.headers:
             response[name] = value
+        if content:
+            # The length was noted at the start; a file that was edited since must not break the connection.
+            response["Content-Length"] = str(len(content))
         return response

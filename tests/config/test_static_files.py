@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.test import RequestFactory
+from whitenoise.responders import StaticFile
+
+from config.static_files import StaticFilesMiddleware
 
 MARK = Path(settings.BASE_DIR) / "static" / "img" / "mark.svg"
 
@@ -31,6 +35,17 @@ def test_a_file_the_browser_has_is_not_sent_again(client):
     answer = client.get("/static/img/mark.svg", headers={"If-Modified-Since": modified})
 
     assert (answer.status_code, answer.content) == (304, b"")
+
+
+def test_a_file_that_was_edited_since_the_start_is_served_with_its_length(tmp_path):
+    path = tmp_path / "base.css"
+    path.write_text("a { color: red }")
+    noted = StaticFile(str(path), [("Content-Type", "text/css")])
+    path.write_text("a { color: red; background: white }")
+
+    answer = StaticFilesMiddleware.serve(noted, RequestFactory().get("/static/base.css"))
+
+    assert (int(answer.headers["Content-Length"]), len(answer.content)) == (35, 35)
 
 
 @pytest.mark.django_db
