@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import wave
 from collections.abc import Iterator
 from typing import Any
@@ -135,8 +134,6 @@ def admin_fields(platform: Platform, name: str) -> dict[str, Any]:
         "calls_per_second": 2,
         "max_attempts": 1,
         "priority": 0,
-        "cadence": '{"waits_s": {"default": [5]}}',
-        "calling_window": json.dumps(AROUND_THE_CLOCK),
     }
 
 
@@ -154,6 +151,8 @@ def test_a_recording_is_played_at_the_answer(platform: Platform, simulator: Simu
     )
     [campaign] = [found for found in platform.every("campaigns/") if found["name"] == "opening"]
     assert (campaign["is_silence"], campaign["audio_file"] != "") == (False, True)
+    changed = platform.api.patch(f"campaigns/{campaign['id']}/", json={"calling_window": AROUND_THE_CLOCK})
+    assert changed.status_code == 200, changed.text
     platform.post(f"campaigns/{campaign['id']}/launch/")
     wait_until_finished(platform, campaign, 60)
 
