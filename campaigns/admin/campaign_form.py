@@ -41,7 +41,7 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         widget=UnfoldAdminFileFieldWidget(attrs={"accept": "audio/wav,.wav"}),
         label="Audio at answer",
-        help_text="Played before the agent speaks, unless nothing is played. WAV, 16-bit PCM, mono, 8,000 Hz, "
+        help_text="Played before the agent speaks, unless nothing is to be played. WAV, 16-bit PCM, mono, 8,000 Hz, "
         "at most 60 s.",
     )
     parameter_template = ParametersField(

@@ -29,9 +29,9 @@ class CallAttempt(models.Model):
     posts = models.PositiveSmallIntegerField(default=0)
     token_digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the call token")
     token_used_at = models.DateTimeField(null=True)
-    switch_call_id = models.CharField(max_length=128, null=True)
+    switch_call_id = models.CharField("switch's call ID", max_length=128, null=True)
     recording_url = models.CharField(
-        max_length=500, blank=True, help_text="As the switch named it; never fetched as is"
+        "recording URL", max_length=500, blank=True, help_text="As the switch named it; never fetched as is"
     )
     deadline_at = models.DateTimeField(null=True, help_text="When the reaper ends or advances it; empty when ended")
     claimed_at = models.DateTimeField()
@@ -39,7 +39,7 @@ class CallAttempt(models.Model):
     placed_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
-    is_counted = models.BooleanField(default=False, help_text="Whether it counts against attempts and caps")
+    is_counted = models.BooleanField("counted", default=False, help_text="Whether it counts against attempts and caps")
 
     class Meta:
         ordering = ["-claimed_at"]
@@ -86,6 +86,8 @@ class AttemptLog(models.Model):
     details = models.JSONField(default=dict, blank=True)
 
     class Meta:
+        verbose_name = "attempt log entry"
+        verbose_name_plural = "attempt log"
         ordering = ["id"]
 
     def __str__(self) -> str:
@@ -98,7 +100,7 @@ class BridgeNode(models.Model):
     name = models.CharField(max_length=100, primary_key=True)
     capacity = models.PositiveIntegerField()
     live_calls = models.PositiveIntegerField(default=0)
-    is_draining = models.BooleanField(default=False)
+    is_draining = models.BooleanField("draining", default=False)
     seen_at = models.DateTimeField()
 
     def __str__(self) -> str:

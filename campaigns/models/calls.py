@@ -17,7 +17,7 @@ class Call(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     protocol = models.CharField(max_length=16, choices=CallProtocol)
-    vendor_call_id = models.CharField(max_length=128)
+    vendor_call_id = models.CharField("vendor's call ID", max_length=128)
     attempt = models.OneToOneField(CallAttempt, null=True, on_delete=models.PROTECT, related_name="call")
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="calls")
     agent_version = models.PositiveIntegerField()
@@ -34,7 +34,9 @@ class Call(models.Model):
     switch_recording_path = models.CharField(
         max_length=200, blank=True, help_text="Fetched from the trunk, under DATA_DIR"
     )
-    is_processed = models.BooleanField(default=False, help_text="All steps after the call are done or given up")
+    is_processed = models.BooleanField(
+        "processed", default=False, help_text="All steps after the call are done or given up"
+    )
 
     class Meta:
         ordering = ["-started_at"]
@@ -65,9 +67,9 @@ class TranscriptTurn(models.Model):
     item_id = models.CharField(max_length=64, blank=True)
     text = models.TextField()
     heard_text = models.TextField(blank=True)
-    start_ms = models.PositiveIntegerField(help_text="From the start of the call")
-    end_ms = models.PositiveIntegerField()
-    is_interrupted = models.BooleanField(default=False)
+    start_ms = models.PositiveIntegerField("start (ms)", help_text="From the start of the call")
+    end_ms = models.PositiveIntegerField("end (ms)")
+    is_interrupted = models.BooleanField("interrupted", default=False)
     confidence = models.FloatField(null=True)
 
     class Meta:
@@ -91,6 +93,8 @@ class CallStep(models.Model):
     error = models.CharField(max_length=300, blank=True)
 
     class Meta:
+        verbose_name = "step after a call"
+        verbose_name_plural = "steps after calls"
         ordering = ["id"]
         constraints = [models.UniqueConstraint(fields=["call", "step"], name="one_row_per_step")]
         indexes = [

@@ -28,13 +28,23 @@ class Campaign(models.Model):
     channel = models.CharField(
         max_length=8, choices=StreamChannel, blank=True, help_text="Empty: mono_a for bot, stereo for dial"
     )
-    is_silence = models.BooleanField(default=True, help_text="Play nothing at answer; the agent speaks first")
-    audio_file = models.CharField(max_length=200, blank=True, help_text="Under DATA_DIR/prompts, named by us")
+    is_silence = models.BooleanField(
+        "play nothing at answer", default=True, help_text="Play nothing at answer; the agent speaks first"
+    )
+    audio_file = models.CharField(
+        "audio at answer", max_length=200, blank=True, help_text="Under DATA_DIR/prompts, named by us"
+    )
     parameter_template = models.JSONField(default=dict, blank=True)
-    max_concurrent_calls = models.PositiveIntegerField(default=5, validators=[MinValueValidator(1)])
+    max_concurrent_calls = models.PositiveIntegerField(
+        "most calls at once", default=5, validators=[MinValueValidator(1)]
+    )
     calls_per_second = models.FloatField(default=1.0, validators=[MinValueValidator(0.01)])
-    ring_timeout_s = models.FloatField(null=True, blank=True, help_text="Empty: RING_TIMEOUT_S")
-    max_attempts = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1)])
+    ring_timeout_s = models.FloatField(
+        "ring timeout (seconds)", null=True, blank=True, help_text="Empty: RING_TIMEOUT_S"
+    )
+    max_attempts = models.PositiveSmallIntegerField(
+        "most attempts per contact", default=3, validators=[MinValueValidator(1)]
+    )
     priority = models.SmallIntegerField(default=0)
     cadence = models.JSONField(default=default_cadence, blank=True)
     calling_window = models.JSONField(default=default_calling_window, blank=True)
@@ -63,7 +73,7 @@ class Contact(models.Model):
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="contacts")
     phone_number = models.CharField(max_length=16)
     name = models.CharField(max_length=200, blank=True)
-    timezone = models.CharField(max_length=64, blank=True)
+    timezone = models.CharField("time zone", max_length=64, blank=True)
     attributes = models.JSONField(default=dict, blank=True)
     state = models.CharField(max_length=16, choices=ContactState, default=ContactState.PENDING)
     state_reason = models.CharField(max_length=60, blank=True, help_text="Why it is blocked, exhausted or waiting")
@@ -109,6 +119,8 @@ class CampaignEvent(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
+        verbose_name = "campaign log entry"
+        verbose_name_plural = "campaign log"
         ordering = ["-id"]
 
     def __str__(self) -> str:

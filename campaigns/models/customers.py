@@ -14,7 +14,7 @@ class Customer(models.Model):
 
     phone_number = models.CharField(max_length=16, unique=True, help_text="E.164, for example +84912345678")
     name = models.CharField(max_length=200, blank=True)
-    timezone = models.CharField(max_length=64, blank=True, help_text="IANA name; empty: from the number")
+    timezone = models.CharField("time zone", max_length=64, blank=True, help_text="IANA name; empty: from the number")
     attributes = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -70,8 +70,8 @@ class ImportJob(models.Model):
     state = models.CharField(max_length=16, choices=ImportState, default=ImportState.QUEUED)
     file_name = models.CharField(max_length=200, help_text="As uploaded; never used as a path")
     path = models.CharField(max_length=200, help_text="Under DATA_DIR/uploads, named by us")
-    size_bytes = models.BigIntegerField(default=0)
-    sha256 = models.CharField(max_length=64, blank=True)
+    size_bytes = models.BigIntegerField("size (bytes)", default=0)
+    sha256 = models.CharField("SHA-256", max_length=64, blank=True)
     mapping = models.JSONField(default=dict, blank=True, help_text="Column name → field name, where given")
     default_region = models.CharField(max_length=2, default="VN")
     dialect = models.JSONField(default=dict, blank=True, help_text="Encoding, delimiter and columns as sniffed")
@@ -92,6 +92,7 @@ class ImportJob(models.Model):
     undone_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = "import"
         ordering = ["-id"]
 
     def __str__(self) -> str:

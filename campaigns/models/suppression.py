@@ -17,6 +17,7 @@ class SuppressedNumber(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = "do-not-call number"
         ordering = ["-id"]
 
     def __str__(self) -> str:

@@ -12,13 +12,17 @@ class Trunk(models.Model):
     """One PSR account. The token is write-only everywhere outside the dialer."""
 
     name = models.CharField(max_length=100, unique=True)
-    base_url = models.URLField(help_text="PSR's address without a path, for example https://psr.example.com")
+    base_url = models.URLField(
+        "base URL", help_text="PSR's address without a path, for example https://psr.example.com"
+    )
     auth_scheme = models.CharField(max_length=8, choices=AuthScheme, default=AuthScheme.BEARER)
     token = models.CharField(max_length=500, blank=True)
     dial_format = models.CharField(max_length=10, choices=DialFormat, default=DialFormat.NATIONAL)
-    max_concurrent_calls = models.PositiveIntegerField(default=10, validators=[MinValueValidator(1)])
+    max_concurrent_calls = models.PositiveIntegerField(
+        "most calls at once", default=10, validators=[MinValueValidator(1)]
+    )
     calls_per_second = models.FloatField(default=1.0, validators=[MinValueValidator(0.01)])
-    is_enabled = models.BooleanField(default=True)
+    is_enabled = models.BooleanField("enabled", default=True)
     hold = models.CharField(max_length=16, choices=TrunkHold, default=TrunkHold.NONE, blank=True)
     hold_detail = models.CharField(max_length=300, blank=True)
     throttled_until = models.DateTimeField(null=True, blank=True)

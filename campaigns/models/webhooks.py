@@ -21,7 +21,7 @@ class OutboxEvent(models.Model):
     subject = models.CharField(max_length=64, help_text="The call's, contact's or campaign's id")
     occurred_at = models.DateTimeField()
     body = models.JSONField()
-    is_relayed = models.BooleanField(default=False)
+    is_relayed = models.BooleanField("relayed", default=False)
 
     class Meta:
         ordering = ["occurred_at"]
@@ -35,13 +35,13 @@ class OutboxEvent(models.Model):
 class WebhookEndpoint(models.Model):
     """Where events are sent. Two secrets are valid while one is being rotated."""
 
-    url = models.URLField(max_length=2048)
+    url = models.URLField("URL", max_length=2048)
     description = models.CharField(max_length=200, blank=True)
     events = models.JSONField(default=list, help_text="Event types; empty: all")
     secret = models.CharField(max_length=80)
     previous_secret = models.CharField(max_length=80, blank=True)
     previous_secret_until = models.DateTimeField(null=True, blank=True)
-    is_enabled = models.BooleanField(default=True)
+    is_enabled = models.BooleanField("enabled", default=True)
     disabled_reason = models.CharField(max_length=100, blank=True)
     first_failure_at = models.DateTimeField(null=True, blank=True, help_text="Since when nothing has succeeded")
     retry_at = models.DateTimeField(null=True, blank=True, help_text="While it fails: when it is tried again at all")
@@ -88,7 +88,7 @@ class WebhookDeliveryAttempt(models.Model):
     delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="attempts")
     at = models.DateTimeField()
     status_code = models.PositiveSmallIntegerField(null=True)
-    duration_ms = models.PositiveIntegerField()
+    duration_ms = models.PositiveIntegerField("duration (ms)")
     error = models.CharField(max_length=300, blank=True)
     response_excerpt = models.CharField(max_length=2048, blank=True)
 
