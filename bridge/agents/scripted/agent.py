@@ -24,24 +24,12 @@ from bridge.agents.base import (
 )
 from bridge.agents.prompt_library import PromptLibrary, PromptMissing
 from bridge.agents.scripted import conversation as talk
+from bridge.agents.scripted.listening import EAR_HZ, Listener, Utterance
 from bridge.agents.scripted.recogniser import Recogniser, shared_recogniser
 from bridge.agents.scripted.script import Question, Script, script_of
 from bridge.audio.resample import Resampler
-from bridge.audio.vad import FRAME_MS, SpeechDetector, SpeechStarted, SpeechStopped
-from telephony.protocols.events import PCM16_SAMPLE_BYTES
 
-EAR_HZ: Final = 8_000
 VOICE_HZ: Final = 16_000
-_EAR_BYTES_PER_MS: Final = EAR_HZ // 1000 * PCM16_SAMPLE_BYTES
-
-# Kept from before the voice was noticed and after it ended, so that soft first and last sounds are not lost.
-PRE_ROLL_MS: Final = 240
-POST_ROLL_MS: Final = 250
-MIN_UTTERANCE_MS: Final = 120
-MAX_UTTERANCE_MS: Final = 15_000
-HANG_OVER_MS: Final = 500
-# A pause up to this long is still the same announcement of an answering machine.
-ANNOUNCEMENT_PAUSE_MS: Final = 1_200
 MAX_WAITING_EVENTS: Final = 1_000
 UNCLEAR_TEXT: Final = "[unclear]"
 
@@ -78,25 +66,19 @@ class ScriptedSession:
         self._library = library
         self._recogniser = recogniser
         self._events: asyncio.Queue[AgentEvent | None] = asyncio.Queue(MAX_WAITING_EVENTS)
-        self._ear = SpeechDetector(EAR_HZ, hang_over_ms=HANG_OVER_MS)
-        self._memory = _AudioMemory()
+        self._ear = Listener()
         self._unheard: list[str] = []
         self._quiet_since_ms = 0
         self._was_interrupted = False
-        self._announcement = _Announcement()
         self._said = 0
         self._state, effects = talk.begin(script)
         self._perform(effects)
 
     async def send_audio(self, pcm: bytes) -> None:
         """See `AgentSession`; waits for the recogniser at the end of an utterance."""
-        self._memory.add(pcm)
-        for change in self._ear.feed(pcm):
-            if isinstance(change, SpeechStarted):
-                self._announcement.began(change.at_ms)
-            else:
-                self._announcement.paused(change.at_ms)
-                await self._utterance_ended(change)
+        for heard in self._ear.feed(pcm):
+            if isinstance(heard, Utterance):
+                await self._utterance_ended(heard)
         self._watch_for_machine()
         self._watch_for_silence()
 
@@ -124,30 +106,29 @@ class ScriptedSession:
             self._unheard.remove(item_id)
             self._quiet_since_ms = self._ear.fed_ms
 
-    async def _utterance_ended(self, stopped: SpeechStopped) -> None:
+    async def _utterance_ended(self, utterance: Utterance) -> None:
         self._quiet_since_ms = self._ear.fed_ms
         node = self._question()
         is_speaking_over = bool(self._unheard) and not self._was_interrupted
-        if node is None or is_speaking_over or stopped.at_ms - stopped.started_ms < MIN_UTTERANCE_MS:
+        if node is None or is_speaking_over or utterance.is_click:
             return
-        self._was_interrupted = False
-        pcm = self._memory.between(stopped.started_ms - PRE_ROLL_MS, stopped.at_ms + POST_ROLL_MS)
-        hearing = await self._recogniser.recognise(pcm, EAR_HZ, self._script.phrases_of(node))
+        has_interrupted, self._was_interrupted = self._was_interrupted, False
+        hearing = await self._recogniser.recognise(utterance.pcm, EAR_HZ, self._script.phrases_of(node))
         self._emit(
             Transcript(
                 Speaker.CUSTOMER,
                 self._next_item("heard"),
                 hearing.phrase or UNCLEAR_TEXT,
-                start_ms=stopped.started_ms,
-                end_ms=stopped.at_ms,
+                start_ms=utterance.started_ms,
+                end_ms=utterance.ended_ms,
                 confidence=hearing.confidence,
             )
         )
-        self._react(talk.Unclear() if hearing.phrase is None else talk.Understood(hearing.phrase))
+        self._react(talk.Unclear(has_interrupted) if hearing.phrase is None else talk.Understood(hearing.phrase))
 
     def _watch_for_machine(self) -> None:
         is_first_answer = self._state.node == self._script.start
-        if is_first_answer and self._announcement.length_ms(self._ear) > self._script.voicemail_after_s * 1000:
+        if is_first_answer and self._ear.talking_ms > self._script.voicemail_after_s * 1000:
             self._react(talk.Machine())
 
     def _watch_for_silence(self) -> None:
@@ -209,41 +190,3 @@ class ScriptedSession:
             self._events.put_nowait(event)
         except asyncio.QueueFull as error:
             raise AgentUnavailable("nobody takes what the script says", retryable=False) from error
-
-
-class _AudioMemory:
-    """The last seconds of the customer's audio, by position."""
-
-    def __init__(self) -> None:
-        self._audio = bytearray()
-        self._start_bytes = 0
-
-    def add(self, pcm: bytes) -> None:
-        self._audio += pcm
-        surplus = len(self._audio) - MAX_UTTERANCE_MS * _EAR_BYTES_PER_MS
-        # Cut in large steps: moving the rest for every frame would cost more than the memory is worth.
-        if surplus > MAX_UTTERANCE_MS * _EAR_BYTES_PER_MS // 4:
-            del self._audio[:surplus]
-            self._start_bytes += surplus
-
-    def between(self, start_ms: int, end_ms: int) -> bytes:
-        start = max(0, start_ms * _EAR_BYTES_PER_MS - self._start_bytes)
-        return bytes(self._audio[start : max(start, end_ms * _EAR_BYTES_PER_MS - self._start_bytes)])
-
-
-class _Announcement:
-    """How long someone has been talking, short pauses included."""
-
-    def __init__(self) -> None:
-        self._began_ms = 0
-        self._paused_ms: int | None = None
-
-    def began(self, at_ms: int) -> None:
-        if self._paused_ms is None or at_ms - self._paused_ms > ANNOUNCEMENT_PAUSE_MS:
-            self._began_ms = at_ms
-
-    def paused(self, at_ms: int) -> None:
-        self._paused_ms = at_ms
-
-    def length_ms(self, ear: SpeechDetector) -> int:
-        return ear.fed_ms - self._began_ms - FRAME_MS if ear.is_speaking else 0

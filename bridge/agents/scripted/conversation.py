@@ -17,7 +17,9 @@ class Understood:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """The customer said something else."""
+    """The customer said something else; `has_interrupted` where that cut the question off."""
+
+    has_interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class State:
     node: str | None
     silences: int = 0
     unclears: int = 0
+    has_been_cut: bool = False
 
 
 Step: TypeAlias = tuple[State, tuple[Effect, ...]]
@@ -107,6 +110,9 @@ def advance(script: Script, state: State, stimulus: Stimulus) -> Step:
         case Key(digit=digit):
             branch = next((each for each in script.branches_of(node) if digit in each.keys), None)
             return _unclear(script, state, node) if branch is None else _follow(script, node, branch, digit)
+        case Unclear(has_interrupted=True) if not state.has_been_cut:
+            # A hello over the prompt is no answer to it: nobody has heard the question yet.
+            return replace(state, has_been_cut=True), (Say(node.say),)
         case Unclear():
             return _unclear(script, state, node)
         case Silence():

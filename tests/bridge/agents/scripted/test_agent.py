@@ -128,9 +128,21 @@ def test_silent_customer_is_asked_once_more_then_left():
 
 
 def test_unclear_answers_are_shown_and_given_up_on():
-    summary, sink, _ = run(survey(answers_after(10, 13), ListedRecogniser(None, None)))
+    summary, sink, _ = run(survey(answers_after(10, 13, 13), ListedRecogniser(None, None, None)))
     assert summary.disposition == "no_answer_to_questions"
-    assert [text for speaker, text in said(sink) if speaker == "customer"] == ["[unclear]", "[unclear]"]
+    assert [text for speaker, text in said(sink) if speaker == "customer"] == ["[unclear]"] * 3
+
+
+def test_hello_over_the_greeting_makes_it_be_said_again_and_is_no_failure():
+    summary, sink, _ = run(survey(answers_after(0.2, 11), ListedRecogniser(None, "not interested")))
+    assert summary.disposition == "declined"
+    assert said(sink) == [
+        ("agent", "greeting"),
+        ("customer", "[unclear]"),
+        ("agent", "greeting"),
+        ("customer", "not interested"),
+        ("agent", "goodbye_no_time"),
+    ]
 
 
 def test_key_answers_without_waiting_for_the_prompt():

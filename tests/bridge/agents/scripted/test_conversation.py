@@ -87,17 +87,26 @@ def test_who_is_this_is_answered_and_asked_again():
 
 
 @pytest.mark.parametrize(
-    ("stimulus", "first"),
-    [(Silence(), "still_there"), (Unclear(), "not_understood"), (Key("9"), "not_understood")],
+    ("stimulus", "first", "tries"),
+    [(Silence(), "still_there", 2), (Unclear(), "not_understood", 3), (Key("9"), "not_understood", 3)],
 )
-def test_second_failure_at_a_question_gives_up(stimulus, first):
-    _, history = walk("yes", stimulus, stimulus)
+def test_last_failure_at_a_question_gives_up(stimulus, first, tries):
+    _, history = walk("yes", *[stimulus] * tries)
     assert history[2:] == [
-        Say((first, "repeat_yes_no")),
+        *[Say((first, "q_solved"))] * (tries - 1),
         Say(("goodbye_no_answer",)),
         Dispose("no_answer_to_questions"),
         HangUp(),
     ]
+
+
+def test_words_over_the_question_make_it_be_asked_again_once_and_count_after_that():
+    over = Unclear(has_interrupted=True)
+    _, history = walk(over)
+    assert history[1:] == [Say(("greeting",))]
+    state, history = walk(over, over)
+    assert history[2:] == [Say(("not_understood", "greeting"))]
+    assert state == State("greeting", unclears=1, has_been_cut=True)
 
 
 def test_failures_are_counted_per_question():
@@ -119,7 +128,7 @@ def test_machine_is_left_without_a_word():
 STIMULI = st.one_of(
     st.sampled_from(["yes", "no", "maybe", "who is this", "speak to a person", "gibberish"]).map(Understood),
     st.sampled_from("0123456789*#").map(Key),
-    st.sampled_from([Unclear(), Silence(), Machine()]),
+    st.sampled_from([Unclear(), Unclear(has_interrupted=True), Silence(), Machine()]),
 )
 
 

@@ -36,6 +36,7 @@ def test_bundled_script_is_the_default_and_has_all_its_prompts():
     assert script.phrases_of(question) == (
         "yes",
         "yes please",
+        "yeah",
         "no",
         "no thanks",
         "stop calling me",
