@@ -83,19 +83,18 @@ CUSTOMER_SURVEY: dict[str, str] = {
 CALLEE_VOICES: tuple[Voice, ...] = (
     Voice("anna", "flite", "slt"),
     Voice("bruno", "flite", "rms"),
-    Voice("colin", "espeak-ng", "en-us+Alex", words_per_min=140),
+    Voice("colin", "espeak-ng", "en-us+Alex", words_per_min=130),
     Voice("dave", "flite", "kal16"),
-    Voice("emma", "espeak-ng", "en-gb+f3", words_per_min=140),
-    Voice("frank", "espeak-ng", "en-us+m3", words_per_min=145),
-    Voice("grace", "espeak-ng", "en-gb+f5", words_per_min=140),
-    Voice("henry", "espeak-ng", "en-us", words_per_min=140),
+    Voice("emma", "espeak-ng", "en-gb+f3", words_per_min=135),
+    Voice("frank", "espeak-ng", "en-us+m3", words_per_min=130),
+    Voice("henry", "espeak-ng", "en-us", words_per_min=130),
 )
 
 CALLEE_PHRASES: dict[str, str] = {
     "yes": "Yes.",
     "yes_please": "Yes, please.",
     "no": "No.",
-    "no_thanks": "No thanks.",
+    "no_thanks": "No, thanks.",
     "maybe": "Maybe.",
     "call_me_back": "Call me back.",
     "not_interested": "Not interested.",
