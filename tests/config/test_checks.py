@@ -11,7 +11,7 @@ from config.checks import check_hosts, check_public_ws_url, check_secret_key
     ("key", "ids"),
     [
         ("", ["config.E001"]),
-        ("short", ["config.E001"]),
+        ("a-few-letters", ["config.E001"]),
         ("change-me-" + "x" * 40, ["config.E001"]),
         ("q" * 32, []),
     ],
