@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+# The recording of an answer that nobody understands.
+MUMBLE = "mumble"
+
 
 class Reply(StrEnum):
     """What the create-stream request is answered with."""
@@ -83,8 +86,9 @@ class Streaming:
 class Persona:
     """How the person who answers talks. Times count from the answer, phrases are names of recordings.
 
-    `opening` is said at once. `replies` are said one after each prompt heard to its end, the last one again where
-    the agent asks again; when they are used up the person waits `linger_ms` for the agent to hang up, then does so.
+    `opening` is said at once. `replies` are said one after each prompt heard to its end; a prompt that is asked again
+    gets the same reply again (after a mumble the next one, which says it clearly). The last one serves all that follow;
+    once it was said the person waits `linger_ms` for the agent to hang up, then does so.
     `pause_ms` is the quiet that ends a prompt for this person, `reaction_ms` the thinking after it. `barges_into` is
     the prompt (from 1) that the person speaks over, `barge_ms` into it. `leaves_during` is the prompt in which the
     person hangs up, `leave_ms` into it. After `asks_after_ms` of quiet the person says hello, after

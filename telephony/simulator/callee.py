@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-import numpy as np
-
 from telephony.simulator.audio import TICK_MS, Samples
-from telephony.simulator.behaviours import Persona
+from telephony.simulator.behaviours import MUMBLE, Persona
+from telephony.simulator.prompt_memory import is_asked_again, loudness
 
 # Well above the line's hiss (sigma 80), well below speech.
 SPEECH_RMS = 260
 # Shorter sounds are clicks, not prompts.
 MIN_PROMPT_MS = 240
+# A shorter prompt that the person spoke over was cut off by that, and is not answered.
+MIN_UNDERSTOOD_MS = 1500
+MAX_PROMPT_FRAMES = 60_000 // TICK_MS
 HELLO = "hello"
-# A person who is asked again after the last reply gives it again, this often.
+# A person who is asked again gives the same reply again, this often.
 MAX_REPEATS = 3
 
 
@@ -56,11 +58,23 @@ class Ear:
         self._pause_ms = pause_ms
         self._loud_ms = 0
         self._quiet_ms = 0
+        self._sound: deque[float] = deque(maxlen=MAX_PROMPT_FRAMES)
         self.is_in_prompt = False
+
+    @property
+    def prompt(self) -> tuple[float, ...]:
+        """The loudness of each frame of the prompt that runs or has just ended, to its last loud one."""
+        quiet = self._quiet_ms // TICK_MS
+        return tuple(self._sound)[: -quiet or None]
 
     def hear(self, frame: Samples) -> Sound | None:
         """What changed with this frame of `TICK_MS`; None where nothing did."""
-        if _rms(frame) >= SPEECH_RMS:
+        level = loudness(frame)
+        if level >= SPEECH_RMS or self._loud_ms:
+            self._sound.append(level)
+        if level >= SPEECH_RMS:
+            if not self._loud_ms:
+                self._sound = deque([level], self._sound.maxlen)
             self._loud_ms += TICK_MS
             self._quiet_ms = 0
             if not self.is_in_prompt and self._loud_ms >= MIN_PROMPT_MS:
@@ -91,6 +105,11 @@ class Callee:
         self._prompt_ms = 0
         self._answered_prompt = 0
         self._reply_at_ms: int | None = None
+        self._question: tuple[float, ...] = ()
+        self._is_asked_again = False
+        self._has_talked_over = False
+        self._last_reply = ""
+        self._repeats = 0
         self._quiet_since_ms = 0
         self._has_asked = False
         self._has_opened = False
@@ -108,7 +127,7 @@ class Callee:
         acts: list[Act] = [] if self._has_opened else [Say(name) for name in self._persona.opening]
         self._has_opened = True
         self._now_ms += TICK_MS
-        self._listen(frame)
+        self._listen(frame, is_speaking=is_speaking)
         if is_speaking or acts or self._ear.is_in_prompt:
             self._quiet_since_ms = self._now_ms
         reason = self._why_leave()
@@ -122,17 +141,30 @@ class Callee:
             acts.append(Say(HELLO))
         return acts
 
-    def _listen(self, frame: Samples) -> None:
+    def _listen(self, frame: Samples, *, is_speaking: bool) -> None:
         sound = self._ear.hear(frame)
         if sound is Sound.PROMPT_BEGAN:
             self._prompts += 1
             # It began before it was long enough to be noticed.
             self._prompt_ms = MIN_PROMPT_MS - TICK_MS
             self._reply_at_ms = None
-        elif sound is Sound.PROMPT_ENDED and self._answered_prompt < self._prompts:
-            self._reply_at_ms = self._now_ms + self._persona.reaction_ms
+            self._has_talked_over = False
+        elif sound is Sound.PROMPT_ENDED:
+            self._take_in(self._ear.prompt)
         if self._ear.is_in_prompt:
             self._prompt_ms += TICK_MS
+            self._has_talked_over |= is_speaking
+
+    def _take_in(self, prompt: tuple[float, ...]) -> None:
+        """A prompt has ended: decide whether it is to be answered, and whether it was asked before."""
+        is_scrap = self._has_talked_over and len(prompt) * TICK_MS < MIN_UNDERSTOOD_MS
+        if is_scrap:
+            self._answered_prompt = self._prompts
+            return
+        self._is_asked_again = is_asked_again(self._question, prompt)
+        self._question = prompt
+        if self._answered_prompt < self._prompts:
+            self._reply_at_ms = self._now_ms + self._persona.reaction_ms
 
     def _why_leave(self) -> str:
         persona = self._persona
@@ -158,16 +190,18 @@ class Callee:
         self._answered_prompt = self._prompts
         self._reply_at_ms = None
         self._quiet_since_ms = self._now_ms
+        is_repeated = self._is_asked_again and self._last_reply not in ("", MUMBLE) and self._repeats < MAX_REPEATS
+        self._is_asked_again = False
+        if is_repeated:
+            self._repeats += 1
+            return Say(self._last_reply)
+        self._repeats = 0
         self._replies_given += 1
-        return Say(self._replies.popleft())
+        self._last_reply = self._replies.popleft()
+        return Say(self._last_reply)
 
     def _is_time_to_ask(self, *, is_speaking: bool) -> bool:
         after_ms = self._persona.asks_after_ms
         if after_ms is None or self._has_asked or is_speaking or self._replies_given >= self._scripted_replies:
             return False
         return self._now_ms - self._quiet_since_ms >= after_ms
-
-
-def _rms(frame: Samples) -> float:
-    wide = frame.astype(np.float32)
-    return float(np.sqrt(np.mean(wide * wide)))

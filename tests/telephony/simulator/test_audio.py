@@ -93,7 +93,7 @@ def test_recordings_are_small_in_all() -> None:
 
 
 def test_there_are_several_voices() -> None:
-    assert len(voices()) == 8
+    assert len(voices()) == 7
 
 
 def test_a_name_nobody_recorded_is_an_error() -> None:

@@ -91,6 +91,57 @@ def test_a_person_who_barges_in_does_not_answer_that_prompt_again() -> None:
     assert acts(persona, prompt * 2) == [(600, Say("yes")), (5500, Say("no"))]
 
 
+def wav_frames(*names: str, seed: int = 1) -> list[Samples]:
+    """Prompts of the survey one after the other, over the line's noise, and a pause."""
+    directory = PROMPTS[0].parent
+    samples = np.concatenate([read_wav_8k((directory / f"{name}.wav").read_bytes()) for name in names])
+    padded = np.concatenate([samples, np.zeros(-len(samples) % TICK_SAMPLES, np.int16)]).reshape(-1, TICK_SAMPLES)
+    noise = np.random.default_rng(seed).normal(0, 80, padded.shape).astype(np.int16)
+    return [mixed(*pair) for pair in zip(padded, noise, strict=True)] + frames((QUIET, 1500))
+
+
+ASKED_TWICE = Persona(replies=("yes", "no", "maybe", "call_me_back"), asks_after_ms=None)
+
+
+def replies_to(persona: Persona, sounds: list[Samples]) -> list[str]:
+    return [act.phrase for _, act in acts(persona, sounds) if isinstance(act, Say)]
+
+
+def test_a_question_that_is_asked_again_gets_the_same_reply_again() -> None:
+    asked = wav_frames("q_recommend") + wav_frames("not_understood", "q_recommend", seed=2) + wav_frames("q_price")
+    assert replies_to(ASKED_TWICE, asked) == ["yes", "yes", "no"]
+
+
+@pytest.mark.parametrize("second", [path.stem for path in PROMPTS if path.stem.startswith(("q_", "who", "goodbye"))])
+def test_another_question_gets_the_next_reply(second: str) -> None:
+    first = "greeting" if second == "q_recommend" else "q_recommend"
+    assert replies_to(ASKED_TWICE, wav_frames(first) + wav_frames(second, seed=2)) == ["yes", "no"]
+
+
+def test_a_question_that_was_cut_off_is_known_again_by_its_beginning() -> None:
+    persona = Persona(replies=("yes", "no"), barges_into=1, barge_ms=2500)
+    cut = wav_frames("greeting")[: 2900 // TICK_MS] + frames((QUIET, 1500))
+    assert replies_to(persona, cut + wav_frames("greeting", seed=2) + wav_frames("q_solved")) == ["yes", "yes", "no"]
+
+
+def test_a_mumble_is_said_clearly_when_asked_again() -> None:
+    persona = Persona(replies=("mumble", "yes", "no"))
+    asked = wav_frames("q_price") + wav_frames("not_understood", "q_price", seed=2)
+    assert replies_to(persona, asked) == ["mumble", "yes"]
+
+
+def test_nobody_repeats_a_reply_for_ever() -> None:
+    asked = [frame for seed in range(2 + MAX_REPEATS) for frame in wav_frames("q_price", seed=seed)]
+    assert replies_to(ASKED_TWICE, asked) == [*["yes"] * (1 + MAX_REPEATS), "no"]
+
+
+def test_a_scrap_of_a_prompt_that_was_spoken_over_is_not_answered() -> None:
+    callee = Callee(Persona(opening=("hello",), replies=("yes",)))
+    sounds = frames((LOUD, 900), (QUIET, 1500), (LOUD, 2000), (QUIET, 1500))
+    done = [act for at, sound in enumerate(sounds) for act in callee.tick(sound, is_speaking=at * TICK_MS < 700)]
+    assert done == [Say("hello"), Say("yes")]
+
+
 def test_a_person_leaves_in_mid_prompt() -> None:
     persona = Persona(replies=("yes",), leaves_during=2, leave_ms=300, pause_ms=500, reaction_ms=0)
     prompt = frames((LOUD, 2000), (QUIET, 1000))
