@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -9,6 +10,8 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from unfold.admin import ModelAdmin
 
 from campaigns.enums import AttemptState, CampaignState, ContactState, ImportState, Outcome, StepState
@@ -82,6 +85,16 @@ class OwnerAdmin(ModelAdmin):
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         rows, counts, refused, protected = super().get_deleted_objects(objs, request)
         return rows, counts, refused - {model._meta.verbose_name for model in self.owned}, protected
+
+
+def in_lines(texts: Iterable[str]) -> str:
+    """Texts below each other; a dash without any."""
+    return format_html_join(mark_safe("<br>"), "{}", ((text,) for text in texts)) or "–"
+
+
+def pairs_in_lines(pairs: Mapping[str, Any]) -> str:
+    """A small stored object, a line for each of its entries."""
+    return in_lines(f"{name}: {value}" for name, value in pairs.items())
 
 
 def signed_in(request: HttpRequest) -> User:

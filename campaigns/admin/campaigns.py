@@ -11,8 +11,6 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
-from django.utils.html import format_html_join
-from django.utils.safestring import mark_safe
 from unfold.decorators import display
 
 from campaigns.admin.base import (
@@ -22,6 +20,8 @@ from campaigns.admin.base import (
     RecordAdmin,
     changed_values,
     field_values,
+    in_lines,
+    pairs_in_lines,
     signed_in,
 )
 from campaigns.admin.campaign_form import FIELDSETS, IN_WORDS, CampaignForm, lists_of, stored
@@ -170,7 +170,7 @@ def _lines(tell: Callable[[], Iterable[str]]) -> str:
         lines = list(tell())
     except ValueError as error:
         lines = [str(error)]
-    return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines)) or "–"
+    return in_lines(lines)
 
 
 @admin.register(Contact)
@@ -187,6 +187,16 @@ class ContactAdmin(RecordAdmin):
     list_filter = ["state", "last_outcome", "campaign"]
     search_fields = ["phone_number", "name"]
     list_select_related = ["campaign"]
+    exclude = ["attributes"]
+    readonly_fields = ["show_attributes"]
+
+    def view_on_site(self, obj: Contact) -> str:
+        """The supervisors' page of the contact."""
+        return reverse("contact", args=[obj.pk])
+
+    @display(description="Attributes")
+    def show_attributes(self, contact: Contact) -> str:
+        return pairs_in_lines(contact.attributes)
 
     @display(description="State", label=STATE_COLOURS, ordering="state")
     def show_state(self, contact: Contact) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from django.urls import path, reverse
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
-from campaigns.admin.base import InternalAdmin, OwnerAdmin, changed_values, field_values
+from campaigns.admin.base import InternalAdmin, OwnerAdmin, changed_values, field_values, pairs_in_lines
 from campaigns.admin.imports import upload_customers
 from campaigns.models import Customer, CustomerList, ImportJob, ImportReject, ListEntry
 from campaigns.policies.import_rows import is_timezone
@@ -106,7 +106,12 @@ class EntryInline(TabularInline):
     model = ListEntry
     extra = 0
     can_delete = False
-    fields = readonly_fields = ["list", "attributes", "import_job"]
+    hide_title = True
+    fields = readonly_fields = ["list", "show_attributes", "import_job"]
+
+    @display(description="Attributes")
+    def show_attributes(self, entry: ListEntry) -> str:
+        return pairs_in_lines(entry.attributes)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -138,7 +138,20 @@ class ImportJobAdmin(RecordAdmin):
     list_select_related = ["list"]
     date_hierarchy = "created_at"
     change_form_template = "admin/campaigns/importjob/change_form.html"
-    exclude = ["path", "bytes_done", "rows_done"]
+    fields = [
+        "list",
+        "file_name",
+        "size_bytes",
+        "sha256",
+        "default_region",
+        "mapping",
+        "dialect",
+        "created_by",
+        "created_at",
+        "started_at",
+        "finished_at",
+        "undone_at",
+    ]
 
     @display(description="State", label=STATE_COLOURS | {"done": "success", "running": "info"}, ordering="state")
     def show_state(self, job: ImportJob) -> tuple[str, str]:

@@ -6,10 +6,18 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from campaigns.admin.base import OUTCOME_COLOURS, STATE_COLOURS, InternalAdmin, RecordAdmin
+from campaigns.admin.base import (
+    OUTCOME_COLOURS,
+    STATE_COLOURS,
+    InternalAdmin,
+    RecordAdmin,
+    in_lines,
+    pairs_in_lines,
+)
 from campaigns.models import (
     AttemptLog,
     BridgeNode,
@@ -28,6 +36,7 @@ class RecordInline(TabularInline):
     extra = 0
     can_delete = False
     show_change_link = False
+    hide_title = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -38,7 +47,11 @@ class RecordInline(TabularInline):
 
 class AttemptLogInline(RecordInline):
     model = AttemptLog
-    fields = ["at", "from_state", "to_state", "reason", "details"]
+    fields = readonly_fields = ["at", "from_state", "to_state", "reason", "show_details"]
+
+    @display(description="Details")
+    def show_details(self, entry: AttemptLog) -> str:
+        return pairs_in_lines(entry.details)
 
 
 @admin.register(CallAttempt)
@@ -88,6 +101,42 @@ class CallAdmin(RecordAdmin):
     list_select_related = ["agent"]
     date_hierarchy = "started_at"
     inlines = [TurnInline, StepInline]
+    fields = [
+        "attempt",
+        "agent",
+        "agent_version",
+        "show_parameters",
+        "started_at",
+        "ended_at",
+        "ended_by",
+        "disposition",
+        "show_answers",
+        "transferred_to",
+        "protocol",
+        "vendor_call_id",
+        "last_seen_at",
+        "show_metrics",
+        "recording_path",
+        "switch_recording_path",
+        "is_processed",
+    ]
+    readonly_fields = ["show_parameters", "show_answers", "show_metrics"]
+
+    def view_on_site(self, obj: Call) -> str:
+        """The supervisors' page of the call."""
+        return reverse("call", args=[obj.pk])
+
+    @display(description="Parameters")
+    def show_parameters(self, call: Call) -> str:
+        return pairs_in_lines(call.parameters)
+
+    @display(description="Answers")
+    def show_answers(self, call: Call) -> str:
+        return in_lines(f"{answer.get('question', '')} {answer.get('value', '')}" for answer in call.answers)
+
+    @display(description="The bridge's counters")
+    def show_metrics(self, call: Call) -> str:
+        return pairs_in_lines(call.metrics)
 
     @display(
         description="Ended by",

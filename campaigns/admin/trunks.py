@@ -73,8 +73,7 @@ class TrunkAdmin(ModelAdmin):
         "show_token",
         "show_hold",
         "is_enabled",
-        "max_concurrent_calls",
-        "calls_per_second",
+        "show_limits",
     ]
     list_filter = ["is_enabled", "hold", "auth_scheme"]
     search_fields = ["name", "base_url"]
@@ -103,6 +102,10 @@ class TrunkAdmin(ModelAdmin):
     @display(description="Hold", label={"dialing": "success"}, ordering="hold")
     def show_hold(self, trunk: Trunk) -> str:
         return "dialing" if trunk.hold == TrunkHold.NONE else str(trunk.get_hold_display())
+
+    @display(description="Limits")
+    def show_limits(self, trunk: Trunk) -> str:
+        return f"{trunk.max_concurrent_calls:,} calls at once, {trunk.calls_per_second:g} a second"
 
     def save_model(self, request: HttpRequest, obj: Trunk, form: Any, change: bool) -> None:
         if change:

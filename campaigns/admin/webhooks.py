@@ -133,6 +133,7 @@ class DeliveryAttemptInline(TabularInline):
     fields = readonly_fields = ["at", "status_code", "duration_ms", "error", "response_excerpt"]
     extra = 0
     can_delete = False
+    hide_title = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

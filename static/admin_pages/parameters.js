@@ -38,10 +38,10 @@ function setUp(parameters) {
     if (event.target.matches("textarea")) lastValue = event.target;
   });
   offer.addEventListener("click", (event) => {
-    const chip = event.target.closest("[data-placeholder]");
+    const chip = event.target.closest("[data-insert]");
     if (!chip) return;
     const values = rows.querySelectorAll("textarea");
-    insert(lastValue?.isConnected ? lastValue : values[values.length - 1], chip.dataset.placeholder);
+    insert(lastValue?.isConnected ? lastValue : values[values.length - 1], chip.dataset.insert);
   });
   // The list chooser announces its changes through jQuery alone.
   const lists = document.getElementById("id_customer_lists");

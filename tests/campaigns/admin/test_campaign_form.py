@@ -142,7 +142,7 @@ def test_parameters_come_back_as_they_were() -> None:
 def test_the_form_shows_what_the_chosen_lists_offer(admin_client, campaign) -> None:
     other = CustomerList.objects.create(name="April", columns=["plan", "city"])
     page = admin_client.get(change(campaign)).text
-    assert re.findall('data-placeholder="([^"]+)"', page) == [
+    assert re.findall('data-insert="([^"]+)"', page) == [
         "{{ customer.name }}",
         "{{ customer.phone_number }}",
         "{{ attributes.plan }}",
