@@ -132,7 +132,7 @@ class CallAdmin(RecordAdmin):
 
     @display(description="Answers")
     def show_answers(self, call: Call) -> str:
-        return in_lines(f"{answer.get('question', '')} {answer.get('value', '')}" for answer in call.answers)
+        return in_lines(f"{answer.get('question', '')} → {answer.get('value', '')}" for answer in call.answers)
 
     @display(description="The bridge's counters")
     def show_metrics(self, call: Call) -> str:
