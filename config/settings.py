@@ -252,5 +252,7 @@ LOGGING_CONFIG = "config.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT}
 
 if IS_TESTING:
+    # Threads of a test must leave no connection behind, or its database cannot be dropped.
+    DATABASES["default"]["CONN_MAX_AGE"] = 0
     SECRET_KEY = "only-for-tests-" + "0123456789abcdef" * 3
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

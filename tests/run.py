@@ -19,7 +19,7 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 ON_POSTGRES = (
     "tests/campaigns",
     "tests/crash",
-    "tests/bridge/test_calls.py",
+    "tests/bridge/calls",
     "tests/e2e/test_campaign_by_api.py",
     "tests/e2e/test_kills.py",
 )

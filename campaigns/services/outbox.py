@@ -12,6 +12,5 @@ from campaigns.models import OutboxEvent
 
 def record_event(*, type: WebhookEvent, subject: str, body: Mapping[str, Any], occurred_at: datetime) -> None:
     """Put one event into the outbox; the same fact twice is one row. `body` becomes the payload's `data`."""
-    OutboxEvent.objects.get_or_create(
-        type=type, subject=subject, occurred_at=occurred_at, defaults={"body": dict(body)}
-    )
+    event = OutboxEvent(type=type, subject=subject, occurred_at=occurred_at, body=dict(body))
+    OutboxEvent.objects.bulk_create([event], ignore_conflicts=True)

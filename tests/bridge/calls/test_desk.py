@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from bridge.agents.base import Speaker
 from bridge.calls import CallDesk, CallRefused
+from bridge.calls.database import _with_fresh_connection
 from bridge.session import Answer, CallSummary, EndedBy, Findings, Turn
 from campaigns.enums import AttemptState, Outcome
 from campaigns.models import BridgeNode, Call, CallAttempt, SuppressedNumber
@@ -219,7 +220,8 @@ def test_desk_shows_itself_live_and_leaves_no_trace(desk, database):
             await asyncio.sleep(0)
             await asyncio.wait_for(asyncio.wrap_future(database.futures[0]), 10)
             running.cancel()
-        seen = await asyncio.to_thread(lambda: list(BridgeNode.objects.values_list("name", "capacity")))
+        read = database.submit(_with_fresh_connection, lambda: list(BridgeNode.objects.values_list("name", "capacity")))
+        seen = await asyncio.wrap_future(read)
         await desk.close()
         return seen
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser, User
@@ -91,7 +91,7 @@ async def test_no_more_sockets_than_the_process_can_feed(manager, session, monke
 
 
 async def test_a_page_gets_everything_at_first_and_then_only_what_changes(manager, session):
-    campaign = await sync_to_async(make_campaign)("Autumn")
+    campaign = await database_sync_to_async(make_campaign)("Autumn")
     async with opened(f"campaigns/{campaign.pk}", manager, session) as browser:
         first = await browser.parts()
         assert "Running" in first["campaign_state"]
@@ -104,11 +104,11 @@ async def test_a_page_gets_everything_at_first_and_then_only_what_changes(manage
 
 
 async def test_new_turns_of_a_live_call_arrive_alone(manager, session):
-    call = await sync_to_async(make_call)(duration_s=None, lines=())
+    call = await database_sync_to_async(make_call)(duration_s=None, lines=())
     async with opened(f"calls/{call.pk}", manager, session) as browser:
         assert set(await browser.parts()) == {"call_state"}
 
-        await sync_to_async(add_turns)(call, [Line(SpeakerKind.CUSTOMER, "Hello & who is <this>?", 100, 900)])
+        await database_sync_to_async(add_turns)(call, [Line(SpeakerKind.CUSTOMER, "Hello & who is <this>?", 100, 900)])
         turn = await browser.parts()
         assert set(turn) == {"turn-1"}
         assert "Hello &amp; who is &lt;this&gt;?" in turn["turn-1"]
@@ -120,8 +120,8 @@ async def test_new_turns_of_a_live_call_arrive_alone(manager, session):
 
 
 async def test_two_kinds_of_people_see_numbers_each_in_their_way(manager, session):
-    call = await sync_to_async(make_call)(duration_s=None)
-    supervisor = await sync_to_async(make_user)("sam", role=Role.SUPERVISOR)
+    call = await database_sync_to_async(make_call)(duration_s=None)
+    supervisor = await database_sync_to_async(make_user)("sam", role=Role.SUPERVISOR)
     assert call.attempt is not None
     number = call.attempt.phone_number
     async with opened("overview", manager, session) as full:
@@ -166,7 +166,7 @@ async def test_who_loses_the_right_to_look_is_closed_out(manager, session, monke
     browser = Browser("overview", manager, session)
     await browser.wire.connect(timeout=5)
     await browser.parts()
-    await sync_to_async(lose)()
+    await database_sync_to_async(lose)()
 
     assert await browser.close_code() == CLOSE_SIGNED_OUT
 
