@@ -86,7 +86,7 @@ CALLEE_VOICES: tuple[Voice, ...] = (
     Voice("colin", "espeak-ng", "en-us+Alex", words_per_min=130),
     Voice("dave", "flite", "kal16"),
     Voice("emma", "espeak-ng", "en-gb+f3", words_per_min=135),
-    Voice("frank", "espeak-ng", "en-us+m3", words_per_min=130),
+    Voice("frank", "espeak-ng", "en-us+m6", words_per_min=130),
     Voice("henry", "espeak-ng", "en-us", words_per_min=130),
 )
 
@@ -106,7 +106,10 @@ CALLEE_PHRASES: dict[str, str] = {
 }
 
 # Said this way where the engine's own way is taken for another phrase.
-PRONOUNCED: dict[tuple[str, str], str] = {("anna", "who_is_this"): "Who. is this?"}
+PRONOUNCED: dict[tuple[str, str], str] = {
+    ("anna", "who_is_this"): "Who. is this?",
+    ("emma", "no_thanks"): "No, [[T'ENks]].",
+}
 
 SINGLE_RECORDINGS: dict[str, tuple[Voice, str]] = {
     "voicemail_greeting": (

@@ -21,6 +21,8 @@ SPEECH_RMS = 260
 MIN_PROMPT_MS = 240
 # A shorter prompt that the person spoke over was cut off by that, and is not answered.
 MIN_UNDERSTOOD_MS = 1500
+# Who has interrupted a prompt takes this much quiet for its end: what follows is another one.
+CUT_OFF_PAUSE_MS = 300
 MAX_PROMPT_FRAMES = 60_000 // TICK_MS
 HELLO = "hello"
 # A person who is asked again gives the same reply again, this often.
@@ -55,6 +57,7 @@ class Ear:
     """Finds prompts in what is heard, by loudness."""
 
     def __init__(self, pause_ms: int) -> None:
+        self._patience_ms = pause_ms
         self._pause_ms = pause_ms
         self._loud_ms = 0
         self._quiet_ms = 0
@@ -66,6 +69,10 @@ class Ear:
         """The loudness of each frame of the prompt that runs or has just ended, to its last loud one."""
         quiet = self._quiet_ms // TICK_MS
         return tuple(self._sound)[: -quiet or None]
+
+    def expect_the_end(self) -> None:
+        """The running prompt was interrupted: a short silence ends it."""
+        self._pause_ms = min(self._patience_ms, CUT_OFF_PAUSE_MS)
 
     def hear(self, frame: Samples) -> Sound | None:
         """What changed with this frame of `TICK_MS`; None where nothing did."""
@@ -88,6 +95,7 @@ class Ear:
         if not self.is_in_prompt:
             return None
         self.is_in_prompt = False
+        self._pause_ms = self._patience_ms
         return Sound.PROMPT_ENDED
 
 
@@ -190,6 +198,8 @@ class Callee:
         self._answered_prompt = self._prompts
         self._reply_at_ms = None
         self._quiet_since_ms = self._now_ms
+        if self._ear.is_in_prompt:
+            self._ear.expect_the_end()
         is_repeated = self._is_asked_again and self._last_reply not in ("", MUMBLE) and self._repeats < MAX_REPEATS
         self._is_asked_again = False
         if is_repeated:

@@ -180,3 +180,9 @@ def test_the_opening_is_said_at_once() -> None:
 def test_everybody_hangs_up_on_a_bot_that_never_speaks(row) -> None:
     last = acts(row.behaviour.persona, frames((QUIET, 61_000)))[-1][1]
     assert isinstance(last, HangUp)
+
+
+def test_a_person_who_interrupts_hears_what_follows_soon_as_another_prompt() -> None:
+    persona = Persona(replies=("yes", "no"), barges_into=1, barge_ms=1000, asks_after_ms=None)
+    sounds = frames((LOUD, 1600), (QUIET, 400), (LOUD, 2000), (QUIET, 1500))
+    assert replies_to(persona, sounds) == ["yes", "no"]
