@@ -34,7 +34,7 @@ from telephony.simulator.audio import (
 )
 
 RATE_HZ = 8_000
-ROUNDS = 12
+ROUNDS = 10
 DEADLINE_S = 80.0
 GAINS = (1.0, 0.8, 0.6, 0.45)
 # The detector needs some line to learn what silence is, as it has in a call.

@@ -61,9 +61,9 @@ DECOYS: Final = (
 )
 _PHONEMES: Final = "phonemes"
 # Worse than the phonemes by this much per frame, in the decoder's log units, is confidence 0.
-# Measured over the simulator's voices: phrases -21 to 0, other speech down to -29.
+# Measured over the simulator's line: phrases -21 to 0, other speech down to -29.
 FULL_DOUBT_PER_FRAME: Final = 50.0
-MIN_CONFIDENCE: Final = 0.55
+MIN_CONFIDENCE: Final = 0.59
 DECODE_DEADLINE_S: Final = 3.0
 WARM_UP_DEADLINE_S: Final = 30.0
 THREADS: Final = 2

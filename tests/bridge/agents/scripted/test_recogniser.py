@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from bridge.agents.scripted.recogniser import UNCLEAR, SphinxRecogniser, decode
+from bridge.agents.scripted.recogniser import MIN_CONFIDENCE, UNCLEAR, SphinxRecogniser, decode
 from bridge.agents.scripted.script import Question, script_of
 from bridge.audio.wav import read_wav
 from tests.bridge.agents.speech import VOICES, over_a_line, recording
@@ -70,7 +70,7 @@ def test_recogniser_answers_from_its_own_thread():
     audio = read_wav(recording(VOICES[0], "yes")).samples
     hearing = asyncio.run(SphinxRecogniser().recognise(audio, 8_000, ("yes", "no")))
     assert hearing.phrase == "yes"
-    assert 0.55 <= hearing.confidence <= 1
+    assert MIN_CONFIDENCE <= hearing.confidence <= 1
 
 
 def test_unclear_has_no_confidence():
