@@ -16,10 +16,11 @@ SCRIPT = script_of({})
 GREETING = SCRIPT.nodes["greeting"]
 assert isinstance(GREETING, Question)
 PHRASES = SCRIPT.phrases_of(GREETING)
+BRANCHES = SCRIPT.branches_of(GREETING)
 
 
 def meaning(phrase: str | None) -> str | None:
-    return next((branch.go for branch in SCRIPT.branches_of(GREETING) if phrase in branch.phrases), None)
+    return next((branch.go for branch in BRANCHES if phrase in branch.phrases), None)
 
 
 def test_ear_understands_recorded_answers_and_mistakes_none_for_another():
