@@ -21,7 +21,7 @@ from campaigns.services.access import create_token, revoke_token
 ADVICE = "Copy it now: only its digest is kept, so it cannot be shown again. Send it as “Authorization: Bearer …”."
 
 
-class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
+class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
     class Meta:
         model = ApiToken
         fields = ["user", "role", "name"]
@@ -64,7 +64,7 @@ class ApiTokenAdmin(ModelAdmin):
         return show_once(
             request,
             title="API token",
-            secret=obj.plain,  # type: ignore[attr-defined]
+            secret=obj.plain,  # type: ignore[attr-defined]  # as above
             advice=ADVICE,
             back=reverse("admin:campaigns_apitoken_changelist"),
         )

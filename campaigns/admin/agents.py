@@ -37,7 +37,7 @@ def read_recording(file: UploadedFile[Any] | None, check: Callable[[bytes], obje
     return data
 
 
-class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
+class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
     class Meta:
         model = Agent
         fields = ["name", "kind", "config"]
@@ -54,7 +54,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
         return dict(config)
 
 
-class PromptForm(forms.ModelForm):  # type: ignore[type-arg]
+class PromptForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
     """A prompt and its recording. The recording is kept when the form is saved, under a name of ours."""
 
     recording = forms.FileField(

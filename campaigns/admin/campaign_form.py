@@ -36,7 +36,7 @@ FIELDSETS: tuple[tuple[str | None, tuple[str, ...]], ...] = (
 )
 
 
-class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]
+class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
     recording = forms.FileField(
         required=False,
         widget=UnfoldAdminFileFieldWidget(attrs={"accept": "audio/wav,.wav"}),

@@ -80,7 +80,7 @@ class CustomerListAdmin(OwnerAdmin):
             obj.pk = customers.create_list(form.cleaned_data["name"]).pk
 
 
-class CustomerForm(forms.ModelForm):  # type: ignore[type-arg]
+class CustomerForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
     phone_number = forms.CharField(max_length=40, help_text="As written anywhere: 0912 345 678 or +84912345678")
 
     class Meta:

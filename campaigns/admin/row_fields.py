@@ -81,7 +81,7 @@ class RowsWidget(forms.MultiWidget):
 
     def _render(self, template_name: str, context: dict[str, Any], renderer: Any = None) -> SafeString:
         """The template lies among the project's, where the default form renderer does not look."""
-        return super()._render(template_name, context, TemplatesSetting())  # type: ignore[misc,no-any-return]
+        return super()._render(template_name, context, TemplatesSetting())  # type: ignore[misc,no-any-return]  # unfold ships no usable types
 
 
 class RowsField(forms.Field):

@@ -19,7 +19,7 @@ from campaigns.services.suppression import suppress
 from telephony.phone_numbers import PhoneNumberError, parse_phone_number
 
 
-class SuppressedNumberForm(forms.ModelForm):  # type: ignore[type-arg]
+class SuppressedNumberForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
     phone_number = forms.CharField(max_length=40, help_text="As written anywhere: 0912 345 678 or +84912345678")
 
     class Meta:

@@ -22,7 +22,7 @@ from telephony.errors import LocalProtocolError
 from telephony.psr.payloads import check_token
 
 
-class TrunkForm(forms.ModelForm):  # type: ignore[type-arg]
+class TrunkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
     """A trunk with its token write-only: an empty field keeps the token there is."""
 
     token = forms.CharField(

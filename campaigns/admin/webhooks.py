@@ -33,7 +33,7 @@ from campaigns.services import definitions, webhooks
 ADVICE = "Give it to the receiver now: it verifies our signatures with it. It is not shown again."
 
 
-class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
+class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
     events = forms.MultipleChoiceField(
         choices=WebhookEvent.choices,
         required=False,
