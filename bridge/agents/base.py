@@ -13,6 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from telephony.protocols.events import TransferTarget
+
 
 class Speaker(StrEnum):
     """Who speaks in a transcript turn."""
@@ -22,17 +24,32 @@ class Speaker(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """One turn of the conversation so far; of the agent's, the words that were heard."""
+
+    speaker: Speaker
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Brief:
     """What the agent is told before it speaks.
 
     `config` is the agent version's configuration; `parameters` the customer's rendered parameters; `prompts` maps a
-    prompt's name to a WAV file of ours, on top of the bundled ones.
+    prompt's name to a WAV file of ours, on top of the bundled ones. Numbers are E.164, empty where unknown.
+    `transfer_targets` are all to whom this agent may hand a customer. `history` is what was said before, oldest first:
+    empty at the start of a call, filled where a broken conversation is taken up again.
     """
 
     call_id: str
     config: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     prompts: Mapping[str, Path] = field(default_factory=dict)
+    customer_number: str = ""
+    own_number: str = ""
+    is_outbound: bool = True
+    transfer_targets: tuple[TransferTarget, ...] = ()
+    history: tuple[Said, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +92,8 @@ class Transcript:
 class ToolCall:
     """The agent wants something done.
 
-    Known names: `record_answer` {key, question, value}, `set_disposition` {disposition}.
+    Known names: `record_answer` {key, question, value}, `set_disposition` {disposition}, `add_to_dnc` {reason},
+    `schedule_callback` {at, note} (`at` in ISO 8601). Each is answered by `AgentSession.tool_result`.
     """
 
     tool_call_id: str
@@ -88,24 +106,36 @@ class EndCall:
     """The agent wants to hang up once what it said has been heard."""
 
     reason: str = "completed"
+    tool_call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """The agent wants the customer handed to an extension once what it said has been heard."""
+    """The agent wants the customer handed to one of these, in this order, once what it said has been heard.
 
-    extension: str
+    Only numbers among `Brief.transfer_targets` are obeyed. With a `tool_call_id` a refusal is told to the agent.
+    """
+
+    targets: tuple[TransferTarget, ...]
+    tool_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expiring:
+    """This conversation will be closed by the agent's side in `in_s`; another must take over before."""
+
+    in_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The agent cannot go on."""
+    """The agent cannot go on; where `retryable`, a new conversation with the history may."""
 
     reason: str
     retryable: bool
 
 
-AgentEvent: TypeAlias = Audio | AudioDone | UserSpeech | Transcript | ToolCall | EndCall | Transfer | Failed
+AgentEvent: TypeAlias = Audio | AudioDone | UserSpeech | Transcript | ToolCall | EndCall | Transfer | Expiring | Failed
 
 
 class AgentSession(Protocol):
@@ -125,6 +155,9 @@ class AgentSession(Protocol):
 
     async def played(self, item_id: str) -> None:
         """This utterance has been heard to its end (playout clock)."""
+
+    async def tool_result(self, tool_call_id: str, result: Mapping[str, Any]) -> None:
+        """What came of a tool call: `{"ok": true, …}`, or `{"ok": false, "error": "…"}`."""
 
     def __aiter__(self) -> AsyncIterator[AgentEvent]: ...
 

@@ -69,6 +69,10 @@ class EchoSession:
     async def played(self, item_id: str) -> None:
         """Nothing follows from it."""
 
+    async def tool_result(self, tool_call_id: str, result: Mapping[str, Any]) -> None:
+        """See `AgentSession`: this agent goes on without waiting for any."""
+        del tool_call_id, result
+
     async def __aiter__(self) -> AsyncIterator[AgentEvent]:
         while True:
             while not self._waiting or self._waiting_bytes <= self._delay_bytes:

@@ -101,8 +101,8 @@ def _note(call: LiveCall, event: AgentEvent) -> None:
             _use_tool(call, event)
         case EndCall():
             begin_farewell(call, Hangup(), EndedBy.AGENT_HANGUP, call.limits.drain_s)
-        case AgentTransfer(extension=extension):
-            begin_farewell(call, Transfer(extension), EndedBy.TRANSFER, call.limits.drain_s)
+        case AgentTransfer(targets=targets):
+            begin_farewell(call, Transfer(targets), EndedBy.TRANSFER, call.limits.drain_s)
         case _:
             return
 

@@ -107,7 +107,7 @@ async def _say_farewell(call: LiveCall) -> None:
         call.wake.set()
         return
     if isinstance(farewell.command, Transfer):
-        call.transferred_to = farewell.command.extension
+        call.transferred_to = farewell.command.targets[0].number
     farewell.said_at_ms = call.now_ms()
 
 

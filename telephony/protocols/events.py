@@ -33,11 +33,14 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The vendor says the stream has begun. `parameters` are untrusted metadata."""
+    """The vendor says the stream has begun. All of it is untrusted; numbers are as the vendor writes them."""
 
     vendor_call_id: str
     tenant: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    customer_number: str = ""
+    own_number: str = ""
+    is_outbound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,14 @@ class DtmfReceived:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackAcknowledged:
-    """The vendor reports a mark: its audio was played, or dropped by a flush."""
+    """The vendor reports that an utterance was heard up to `heard_ms` of it (marks, acks).
 
-    mark: str
-    was_played: bool
+    `was_played` is False where a flush dropped the audio up to there instead.
+    """
+
+    item_id: str
+    heard_ms: int
+    was_played: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +91,21 @@ VendorEvent: TypeAlias = Opened | AudioReceived | DtmfReceived | PlaybackAcknowl
 
 @dataclass(frozen=True, slots=True)
 class PlayAudio:
-    """Play these PCM16 mono samples (at `Capabilities.out_rate_hz`) after what was sent before."""
+    """Play these PCM16 mono samples (at `Capabilities.out_rate_hz`) after what was sent before.
+
+    They belong to the utterance `item_id` and begin `offset_ms` into it.
+    """
 
     pcm: bytes
     item_id: str = ""
+    offset_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EndUtterance:
+    """No more audio follows for this utterance: send what the codec still carries (a part of a frame, an encoder)."""
+
+    item_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +122,21 @@ class Flush:
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
-    """Hand the customer to an extension of the switch."""
+class TransferTarget:
+    """Someone the customer may be handed to: a number or an extension of the switch, and who that is."""
 
-    extension: str
+    number: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Hand the customer to the first of these, in order of preference, who takes the call; at least one.
+
+    A vendor that takes one target only is given them one at a time (`Capabilities.takes_target_list`).
+    """
+
+    targets: tuple[TransferTarget, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +144,23 @@ class Hangup:
     """End the call."""
 
 
-VendorCommand: TypeAlias = PlayAudio | PlayFile | Flush | Transfer | Hangup
+@dataclass(frozen=True, slots=True)
+class ReportError:
+    """Tell the vendor why its call cannot go on, before the socket closes; `is_ours` where the fault is not theirs."""
+
+    detail: str
+    is_ours: bool
+
+
+VendorCommand: TypeAlias = PlayAudio | EndUtterance | PlayFile | Flush | Transfer | Hangup | ReportError
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What the opening of a socket says: the variables of its path, and its query without the key. Untrusted."""
+
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +168,8 @@ class Capabilities:
     """What a vendor's stream can do, so that the bridge needs no vendor's name.
 
     `chunk_ms` is the largest unit of audio to send at once, `lead_ms` how much may be sent ahead of what is heard,
-    `link_ms` the assumed delay between sending and hearing (protocols: playout clock).
+    `link_ms` the assumed delay between sending and hearing (protocols: playout clock). `confirms_hangup` says whether
+    the vendor answers a hang-up by ending the stream; where it does not, we close the socket ourselves.
     """
 
     in_rate_hz: int
@@ -136,6 +182,8 @@ class Capabilities:
     has_dtmf: bool
     has_transfer: bool
     has_hangup: bool
+    takes_target_list: bool = False
+    confirms_hangup: bool = True
 
 
 class VendorCodec(Protocol):

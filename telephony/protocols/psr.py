@@ -21,12 +21,14 @@ from telephony.protocols.events import (
     Capabilities,
     Channel,
     Closed,
+    EndUtterance,
     Flush,
     Hangup,
     Ignored,
     Opened,
     PlayAudio,
     PlayFile,
+    ReportError,
     Side,
     Transfer,
     VendorCommand,
@@ -163,7 +165,10 @@ class PsrServerCodec:
                 if not self.capabilities.has_flush:
                     return []
                 return [_file_action(bytes(_FLUSH_SILENCE_MS * BYTES_PER_MS), is_sync=False)]
-            case Transfer(extension=extension):
+            case EndUtterance() | ReportError():
+                return []
+            case Transfer(targets=targets):
+                extension = targets[0].number
                 if not _EXTENSION.fullmatch(extension):
                     raise LocalProtocolError(f"an extension of PSR has 2 to {MAX_EXTENSION_DIGITS} digits")
                 return [f'{{"event":"{self._transfer_spelling.value}","data":{{"extension":"{extension}"}}}}']

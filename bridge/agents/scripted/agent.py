@@ -28,6 +28,7 @@ from bridge.agents.scripted.listening import EAR_HZ, Listener, Utterance
 from bridge.agents.scripted.recogniser import Recogniser, shared_recogniser
 from bridge.agents.scripted.script import Question, Script, script_of
 from bridge.audio.resample import Resampler
+from telephony.protocols.events import TransferTarget
 
 VOICE_HZ: Final = 16_000
 MAX_WAITING_EVENTS: Final = 1_000
@@ -97,6 +98,10 @@ class ScriptedSession:
         """See `AgentSession`."""
         self._forget(item_id)
 
+    async def tool_result(self, tool_call_id: str, result: Mapping[str, Any]) -> None:
+        """See `AgentSession`: this agent goes on without waiting for any."""
+        del tool_call_id, result
+
     async def __aiter__(self) -> AsyncIterator[AgentEvent]:
         while (event := await self._events.get()) is not None:
             yield event
@@ -161,7 +166,7 @@ class ScriptedSession:
                     self._emit(EndCall())
                     self._emit(None)
                 case talk.TransferTo(extension=extension):
-                    self._emit(Transfer(extension))
+                    self._emit(Transfer((TransferTarget(extension),)))
                     self._emit(None)
 
     def _say(self, name: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from telephony.protocols.events import (
     Opened,
     PlayAudio,
     Transfer,
+    TransferTarget,
     VendorCommand,
     VendorEvent,
 )
@@ -92,7 +94,7 @@ class WordCodec:
                 return ["flush"]
             case Hangup() if self.capabilities.has_hangup:
                 return ["hangup"]
-            case Transfer(extension=extension) if self.capabilities.has_transfer:
+            case Transfer(targets=(TransferTarget(number=extension), *_)) if self.capabilities.has_transfer:
                 return [f"transfer {extension}"]
             case _:
                 raise LocalProtocolError("this vendor has no such word")
@@ -206,6 +208,9 @@ class ScriptedAgent:
 
     async def played(self, item_id: str) -> None:
         self._note("played", item_id)
+
+    async def tool_result(self, tool_call_id: str, result: Mapping[str, Any]) -> None:
+        self._note("tool_result", tool_call_id, dict(result))
 
     def __aiter__(self) -> AsyncIterator[AgentEvent]:
         return self._script(self)

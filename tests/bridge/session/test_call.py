@@ -20,6 +20,7 @@ from bridge.agents.base import (
 )
 from bridge.audio.recorder import Recorder
 from bridge.session import Answer, EndedBy, Findings, Limits, Turn
+from telephony.protocols.events import TransferTarget
 from tests.bridge.session.fakes import InlineExecutor, ScriptedAgent, ScriptedLeg, WordCodec, play_call, vowel
 from tests.bridge.virtual_time import run
 
@@ -206,19 +207,19 @@ def test_transfer_waits_for_the_vendor_to_leave():
         leg.answer("transfer 101", None)
         await leg.silence(60)
 
-    call = run(play_call(vendor, says(*sentence("a", "one moment", 1), Transfer("101"))))
+    call = run(play_call(vendor, says(*sentence("a", "one moment", 1), Transfer((TransferTarget("101"),)))))
     assert (call.summary.ended_by, call.summary.transferred_to) == (EndedBy.TRANSFER, "101")
     assert call.leg.words == ["transfer 101"]
     assert call.leg.said_at("transfer 101") == pytest.approx(1.08, abs=0.01)
 
 
 def test_transfer_to_a_vendor_without_one_hangs_up():
-    call = run(play_call(talks_forever, says(Transfer("101")), codec=WordCodec(has_transfer=False)))
+    call = run(play_call(talks_forever, says(Transfer((TransferTarget("101"),))), codec=WordCodec(has_transfer=False)))
     assert (call.summary.ended_by, call.summary.transferred_to) == (EndedBy.AGENT_FAILED, "")
     assert call.leg.words == ["hangup"]
 
 
-@pytest.mark.parametrize(("command", "wait_s"), [(EndCall(), 5), (Transfer("7"), 30)])
+@pytest.mark.parametrize(("command", "wait_s"), [(EndCall(), 5), (Transfer((TransferTarget("7"),)), 30)])
 def test_vendor_that_does_not_leave_is_left(command, wait_s):
     async def vendor(leg: ScriptedLeg) -> None:
         leg.say("open")

@@ -20,6 +20,7 @@ from telephony.protocols.events import (
     PlayFile,
     Side,
     Transfer,
+    TransferTarget,
 )
 from telephony.protocols.psr import (
     MAX_ACTION_CHARS,
@@ -383,20 +384,21 @@ def test_flush_by_file_stops_what_is_playing_with_silence():
 
 @pytest.mark.parametrize("spelling", list(TransferSpelling))
 def test_transfer_is_understood_in_both_spellings(spelling):
-    (message,) = PsrServerCodec(transfer_spelling=spelling).send(Transfer("101"))
+    (message,) = PsrServerCodec(transfer_spelling=spelling).send(Transfer((TransferTarget("101"),)))
 
     assert json.loads(message) == {"event": spelling.value, "data": {"extension": "101"}}
     assert PsrClientCodec(CALL_ID).receive(message) == TransferAction("101", is_misspelled=spelling == "tranfer")
 
 
 def test_transfer_is_spelt_as_in_the_vendors_example():
-    assert PsrServerCodec().send(Transfer("101")) == ['{"event":"transfer","data":{"extension":"101"}}']
+    messages = PsrServerCodec().send(Transfer((TransferTarget("101"),)))
+    assert messages == ['{"event":"transfer","data":{"extension":"101"}}']
 
 
 @pytest.mark.parametrize("extension", ["", "1", "1234567", "10a", '1","x":"', "１０１", "101\n"])
 def test_transfer_refuses_what_is_not_an_extension(extension):
     with pytest.raises(LocalProtocolError):
-        PsrServerCodec().send(Transfer(extension))
+        PsrServerCodec().send(Transfer((TransferTarget(extension),)))
 
 
 def test_hangup_says_only_that():
