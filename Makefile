@@ -30,7 +30,7 @@ bench: venv-dev ## the benchmarks; results are printed with machine and date
 
 lock: venv-dev ## re-lock the dependencies
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q pyproject.toml --extra embedded -o requirements/run.txt
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q pyproject.toml --extra embedded --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q pyproject.toml --extra embedded --extra mp3 --group dev -c requirements/run.txt -o requirements/dev.txt
 
 .env: | venv
 	@$(BIN)/python -m config.dotenv
