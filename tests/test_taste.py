@@ -18,6 +18,11 @@ FORBIDDEN_NAMES = {"utils", "helpers", "common", "manager", "managers", "misc"}
 LOOSE_TASKS = re.compile(r"\basyncio\.(create_task|gather|ensure_future)\b|\bloop\.create_task\b")
 ENVIRONMENT = re.compile(r"\bos\.(environ|getenv)\b")
 PUBLISH = re.compile(r"\.(delay|apply_async|send_task|delay_on_commit)\(")
+# Django's async methods leave their thread's connection open: on PostgreSQL the test database cannot be dropped then.
+ASYNC_ORM = re.compile(
+    r"await .*\.a(?:aggregate|bulk_create|count|create|delete|exists|first|get|get_or_create|in_bulk|last|refresh_from_db"
+    r"|save|update|update_or_create)\("
+)
 BROAD = re.compile(r"^\s*except( Exception| BaseException)?( as \w+)?:")
 
 
@@ -73,6 +78,10 @@ def test_every_module_says_what_it_is() -> None:
         if path.read_text().strip() and ast.get_docstring(ast.parse(path.read_text())) is None
     ]
     assert silent == []
+
+
+def test_async_code_reaches_the_database_through_threads_that_let_go_of_it() -> None:
+    assert lines_matching(ASYNC_ORM, *ROOMS, "tests") == []
 
 
 def test_async_work_belongs_to_a_task_group() -> None:

@@ -97,7 +97,7 @@ async def test_a_page_gets_everything_at_first_and_then_only_what_changes(manage
         assert "Running" in first["campaign_state"]
         assert set(first) >= {"campaign_tiles", "campaign_progress", "live_calls", "blockers", "campaign_events"}
 
-        await Campaign.objects.filter(pk=campaign.pk).aupdate(state=CampaignState.PAUSED)
+        await database_sync_to_async(Campaign.objects.filter(pk=campaign.pk).update)(state=CampaignState.PAUSED)
         changed = await browser.parts()
         assert "Paused" in changed["campaign_state"]
         assert "campaign_tiles" not in changed
@@ -113,7 +113,8 @@ async def test_new_turns_of_a_live_call_arrive_alone(manager, session):
         assert set(turn) == {"turn-1"}
         assert "Hello &amp; who is &lt;this&gt;?" in turn["turn-1"]
 
-        await Call.objects.filter(pk=call.pk).aupdate(ended_at=NOW, ended_by=EndedBy.CUSTOMER_HANGUP)
+        end = database_sync_to_async(Call.objects.filter(pk=call.pk).update)
+        await end(ended_at=NOW, ended_by=EndedBy.CUSTOMER_HANGUP)
         ended = await browser.parts()
         assert set(ended) == {"call_state"}
         assert "Customer hung up" in ended["call_state"]
