@@ -20,8 +20,8 @@ ENVIRONMENT = re.compile(r"\bos\.(environ|getenv)\b")
 PUBLISH = re.compile(r"\.(delay|apply_async|send_task|delay_on_commit)\(")
 # Django's async methods leave their thread's connection open: on PostgreSQL the test database cannot be dropped then.
 ASYNC_ORM = re.compile(
-    r"await .*\.a(?:aggregate|bulk_create|count|create|delete|exists|first|get|get_or_create|in_bulk|last|refresh_from_db"
-    r"|save|update|update_or_create)\("
+    r"await .*\.a(?:aggregate|bulk_create|count|create|delete|exists|first|get|get_or_create|in_bulk|last|save"
+    r"|refresh_from_db|update|update_or_create)\("
 )
 BROAD = re.compile(r"^\s*except( Exception| BaseException)?( as \w+)?:")
 
