@@ -25,7 +25,7 @@ from bridge.agents.base import Brief
 from bridge.agents.echo import EchoAgent
 from bridge.audio.resample import Method, Resampler
 from bridge.consumers.leg import AsgiLeg
-from bridge.session import CallSummary, Findings, Limits, Turn, bridge_call
+from bridge.session import Action, ActionResult, CallSummary, Findings, Limits, Turn, bridge_call
 from telephony.protocols.psr import PsrClientCodec, PsrServerCodec
 
 FRAME_MS = 20
@@ -43,6 +43,10 @@ class _Nowhere:
 
     def learned(self, findings: Findings) -> None:
         """Not kept."""
+
+    async def perform(self, action: Action) -> ActionResult:
+        """Nothing is done."""
+        return ActionResult(ok=False, error=f"nobody does {type(action).__name__} here")
 
     def ended(self, summary: CallSummary) -> None:
         """Not kept."""

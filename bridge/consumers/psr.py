@@ -24,7 +24,7 @@ from bridge.calls import CallDesk, CallRefused, LiveEntry, OpenedCall, broken_su
 from bridge.checks import DEFAULT_RESAMPLER
 from bridge.consumers.handshake import BadTokenLimiter, PsrQuery, Refusal, read_psr_query
 from bridge.consumers.leg import AsgiLeg, AsgiReceive, AsgiSend
-from bridge.session import CallSummary, CloseCode, Findings, Limits, Turn, bridge_call
+from bridge.session import Action, ActionResult, CallSummary, CloseCode, Findings, Limits, Turn, bridge_call
 from telephony.protocols.events import Channel, Side, VendorCodec
 from telephony.protocols.psr import FlushMode, PsrServerCodec
 
@@ -124,6 +124,10 @@ class _DeskSink:
     def learned(self, findings: Findings) -> None:
         """See `Sink`."""
         self._desk.learned(self._call_id, findings)
+
+    async def perform(self, action: Action) -> ActionResult:
+        """See `Sink`."""
+        return ActionResult(ok=False, error=f"{type(action).__name__} cannot be done in this call")
 
     def ended(self, summary: CallSummary) -> None:
         """See `Sink`."""

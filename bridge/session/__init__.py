@@ -7,6 +7,9 @@ cancelled, and leaving the scope hangs up where the vendor still listens. Knows 
 
 from bridge.session.call import bridge_call
 from bridge.session.contracts import (
+    Action,
+    ActionResult,
+    AddToDnc,
     Answer,
     CallSummary,
     Clock,
@@ -16,11 +19,16 @@ from bridge.session.contracts import (
     Findings,
     Leg,
     Limits,
+    PrepareTransfer,
+    ScheduleCallback,
     Sink,
     Turn,
 )
 
 __all__ = [
+    "Action",
+    "ActionResult",
+    "AddToDnc",
     "Answer",
     "CallSummary",
     "Clock",
@@ -30,6 +38,8 @@ __all__ = [
     "Findings",
     "Leg",
     "Limits",
+    "PrepareTransfer",
+    "ScheduleCallback",
     "Sink",
     "Turn",
     "bridge_call",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from bridge.agents.base import Speaker
-from telephony.protocols.events import WireMessage
+from telephony.protocols.events import TransferTarget, WireMessage
 
 # Seconds of a clock that never goes back.
 Clock: TypeAlias = Callable[[], float]
@@ -75,6 +76,7 @@ class Limits:
     goodbye_s: float = 3.0
     closed_wait_s: float = 5.0
     transfer_wait_s: float = 30.0
+    action_s: float = 2.0
     inbound_queue_ms: int = 2_000
     barge_in_ms: int = 200
     max_message_bytes: int = 256 * 1024
@@ -151,8 +153,41 @@ class CallSummary:
     counters: Counters = field(default_factory=Counters)
 
 
+@dataclass(frozen=True, slots=True)
+class AddToDnc:
+    """Never call this customer again; `reason` in the agent's words, may be empty."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleCallback:
+    """Call this customer again at `at` (aware, in the future); `note` in the agent's words, may be empty."""
+
+    at: datetime
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareTransfer:
+    """The customer is about to be handed to one of these; told before the vendor is, who may ask back over HTTP."""
+
+    targets: tuple[TransferTarget, ...]
+
+
+Action: TypeAlias = AddToDnc | ScheduleCallback | PrepareTransfer
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResult:
+    """What came of an action; `error` is for the agent to act on, empty where `ok`."""
+
+    ok: bool
+    error: str = ""
+
+
 class Sink(Protocol):
-    """Where a call reports to. No method may wait or fail."""
+    """Where a call reports to, and whom it asks to act. Only `perform` may wait, and none may fail."""
 
     def turn(self, turn: Turn) -> None:
         """A turn began, or became better known."""
@@ -162,3 +197,6 @@ class Sink(Protocol):
 
     def ended(self, summary: CallSummary) -> None:
         """The call is over; told exactly once, also when the bridge itself failed."""
+
+    def perform(self, action: Action) -> Awaitable[ActionResult]:
+        """Do this for the call's customer. The session waits for `Limits.action_s` at most, then gives up on it."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bridge.agents.base import AgentEvent, AgentUnavailable, Brief
-from bridge.session import CallSummary, Findings, Limits, Turn, bridge_call
+from bridge.session import Action, ActionResult, CallSummary, Findings, Limits, Turn, bridge_call
 from telephony.errors import LocalProtocolError, RemoteProtocolError
 from telephony.protocols.events import (
     AudioReceived,
@@ -227,17 +227,25 @@ class ScriptedAgent:
 
 @dataclass
 class MemorySink:
-    """Remembers turns and findings as told, and the end."""
+    """Remembers turns, findings and actions as told, and the end. `result` answers actions; `acts_s` delays that."""
 
     told: list[Turn] = field(default_factory=list)
     findings: list[Findings] = field(default_factory=list)
     ends: list[CallSummary] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+    result: ActionResult = field(default_factory=lambda: ActionResult(ok=True))
+    acts_s: float = 0.0
 
     def turn(self, turn: Turn) -> None:
         self.told.append(turn)
 
     def learned(self, findings: Findings) -> None:
         self.findings.append(findings)
+
+    async def perform(self, action: Action) -> ActionResult:
+        self.actions.append(action)
+        await asyncio.sleep(self.acts_s)
+        return self.result
 
     def ended(self, summary: CallSummary) -> None:
         self.ends.append(summary)
