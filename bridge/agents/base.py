@@ -23,6 +23,17 @@ class Speaker(StrEnum):
     AGENT = "agent"
 
 
+class BargeIn(StrEnum):
+    """Who decides that the customer speaks over the agent; while nothing of it is unheard, that changes nothing."""
+
+    BRIDGE = "bridge"
+    """The bridge by its own ear; the agent's `UserSpeech` only where the bridge cannot hear at the vendor's rate."""
+    AGENT = "agent"
+    """The agent, by `UserSpeech`."""
+    OFF = "off"
+    """Nobody: the agent hears while it speaks, and stops by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """One turn of the conversation so far; of the agent's, the words that were heard."""
@@ -139,10 +150,15 @@ AgentEvent: TypeAlias = Audio | AudioDone | UserSpeech | Transcript | ToolCall |
 
 
 class AgentSession(Protocol):
-    """One conversation. Iterate it for events; iteration ends when the agent has nothing more to say, ever."""
+    """One conversation. Iterate it for events; iteration ends when the agent has nothing more to say, ever.
+
+    `speaks_first` says whether it owes the customer words once connected: where none come in time it is taken for dead.
+    """
 
     input_rate_hz: int
     output_rate_hz: int
+    speaks_first: bool
+    barge_in: BargeIn
 
     async def send_audio(self, pcm: bytes) -> None:
         """Customer's PCM16 mono at `input_rate_hz`. Never waits on a slow agent for longer than its own deadline."""

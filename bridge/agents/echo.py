@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from bridge.agents.base import AgentEvent, Audio, AudioDone, Brief
+from bridge.agents.base import AgentEvent, Audio, AudioDone, BargeIn, Brief
 from telephony.protocols.events import PCM16_SAMPLE_BYTES
 
 RATE_HZ: Final = 8_000
@@ -40,6 +40,8 @@ class EchoSession:
 
     input_rate_hz = RATE_HZ
     output_rate_hz = RATE_HZ
+    speaks_first = False
+    barge_in = BargeIn.OFF
 
     def __init__(self, delay_ms: int) -> None:
         self._delay_bytes = delay_ms * RATE_HZ // 1000 * PCM16_SAMPLE_BYTES

@@ -15,6 +15,7 @@ from bridge.agents.base import (
     AgentUnavailable,
     Audio,
     AudioDone,
+    BargeIn,
     Brief,
     EndCall,
     Speaker,
@@ -61,6 +62,8 @@ class ScriptedSession:
 
     input_rate_hz = EAR_HZ
     output_rate_hz = VOICE_HZ
+    speaks_first = True
+    barge_in = BargeIn.BRIDGE
 
     def __init__(self, script: Script, library: PromptLibrary, recogniser: Recogniser) -> None:
         self._script = script

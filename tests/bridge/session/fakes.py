@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bridge.agents.base import AgentEvent, AgentUnavailable, Brief
+from bridge.agents.base import AgentEvent, AgentUnavailable, BargeIn, Brief
 from bridge.session import Action, ActionResult, CallSummary, Findings, Limits, Turn, bridge_call
 from telephony.errors import LocalProtocolError, RemoteProtocolError
 from telephony.protocols.events import (
@@ -171,10 +171,14 @@ class ScriptedAgent:
         self,
         script: Callable[[ScriptedAgent], AsyncIterator[AgentEvent]],
         *,
+        speaks_first: bool = False,
+        barge_in: BargeIn = BargeIn.BRIDGE,
         connect_s: float = 0.0,
         refuses: bool = False,
         takes_s: float = 0.0,
     ) -> None:
+        self.speaks_first = speaks_first
+        self.barge_in = barge_in
         self.heard = bytearray()
         self.log: list[tuple] = []
         self.is_closed = False
