@@ -1,5 +1,7 @@
 """`make test`: the whole suite on the embedded default, then what touches the database once more on PostgreSQL.
 
+Each half has two parts. Tests that start whole platforms mostly wait: they run file by file, so that a file's platform
+is started once, on one process more than there are cores. The others are spread test by test.
 Options go to pytest. `--only sqlite` or `--only postgres` runs one half.
 """
 
@@ -15,14 +17,12 @@ from tests.servers import start_broker, start_postgres
 
 OUTSIDE_SERVERS = ("DATABASE_URL", "REDIS_URL", "TEST_REDIS_URL")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+PLATFORMS = ("tests/e2e", "tests/crash")
+FILE_BY_FILE = ("-n", "3", "--dist", "loadfile")
+TEST_BY_TEST = ("-n", "2", "--dist", "load")
 # What does not touch the database behaves the same on any: once is enough for it.
-ON_POSTGRES = (
-    "tests/campaigns",
-    "tests/crash",
-    "tests/bridge/calls",
-    "tests/e2e/test_campaign_by_api.py",
-    "tests/e2e/test_kills.py",
-)
+PLATFORMS_ON_POSTGRES = ("tests/crash", "tests/e2e/test_campaign_by_api.py", "tests/e2e/test_kills.py")
+ON_POSTGRES = ("tests/campaigns", "tests/bridge/calls")
 
 
 def main(arguments: list[str]) -> int:
@@ -35,19 +35,36 @@ def main(arguments: list[str]) -> int:
     codes = []
     started_s = time.monotonic()
     if only in ("", "sqlite"):
-        codes.append(run_pytest("SQLite and the embedded broker", {}, arguments or ["tests"]))
+        codes += run_half("SQLite and the embedded broker", {}, arguments, PLATFORMS, ("tests",))
     if only in ("", "postgres"):
         with start_postgres() as url, start_broker() as redis_url:
             servers = {"DATABASE_URL": url, "TEST_REDIS_URL": redis_url}
-            codes.append(run_pytest("PostgreSQL and Redis", servers, arguments or list(ON_POSTGRES)))
+            codes += run_half("PostgreSQL and Redis", servers, arguments, PLATFORMS_ON_POSTGRES, ON_POSTGRES)
     print(f"\ntests took {time.monotonic() - started_s:.0f} s", flush=True)
     return max(codes)
+
+
+def run_half(
+    title: str,
+    environment: dict[str, str],
+    arguments: list[str],
+    platforms: tuple[str, ...],
+    others: tuple[str, ...],
+) -> list[int]:
+    """Both parts of one half, or just what `arguments` name; pytest's exit codes."""
+    if arguments:
+        return [run_pytest(title, environment, [*TEST_BY_TEST, *arguments])]
+    spared = [f"--ignore={path}" for path in PLATFORMS]
+    return [
+        run_pytest(f"{title}: whole platforms", environment, [*FILE_BY_FILE, *platforms]),
+        run_pytest(title, environment, [*TEST_BY_TEST, *spared, *others]),
+    ]
 
 
 def run_pytest(title: str, environment: dict[str, str], arguments: list[str]) -> int:
     print(f"\n=== {title} ===", flush=True)
     clean = {name: value for name, value in os.environ.items() if name not in OUTSIDE_SERVERS}
-    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "--durations", "20", *arguments]
+    command = [sys.executable, "-m", "pytest", "--durations", "20", *arguments]
     return subprocess.run(command, env={**clean, **environment}, check=False).returncode
 
 

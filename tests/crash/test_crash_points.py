@@ -24,7 +24,7 @@ from tests import fake_psr
 from tests.crash.actors import note, write
 from tests.fake_psr import Post, Reply
 
-pytestmark = [pytest.mark.xdist_group("crash"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.timeout(400)]
 
 PROBABILITY = 0.25
 RUNS_AT_ONCE = 3

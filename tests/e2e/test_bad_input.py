@@ -31,7 +31,7 @@ from tests.e2e.harness import (
     start_simulator,
 )
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 TWO_GB = 2_000_000_000
 IMPORT_MAX_BYTES = 16_000_000

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.campaigns import FINAL, calls_without_an_attempt, import_list, launch_campaign, wait_until_finished
 from tests.e2e.harness import PSR_TOKEN, Platform, Simulator, eventually, start_platform, start_simulator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")

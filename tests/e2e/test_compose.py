@@ -23,7 +23,7 @@ from config.embedded_broker import free_port
 from tests.e2e.harness import REPOSITORY, Process, environment, eventually
 from tests.servers import BrokerServer, start_postgres
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 SERVICES = ("postgres", "redis", "migrate", "web", "bridge", "dialer", "worker", "beat", "simulator")
 OURS = ("web", "bridge", "dialer", "worker", "beat", "simulator")
 

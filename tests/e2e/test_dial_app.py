@@ -25,7 +25,7 @@ from tests.e2e.harness import (
     start_simulator,
 )
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(200)]
 
 NEW_CAMPAIGN = "/admin/campaigns/campaign/add/"
 RATE_HZ = 8_000

@@ -15,7 +15,7 @@ from tests.e2e.campaigns import AROUND_THE_CLOCK, import_list
 from tests.e2e.harness import ADMIN_PASSWORD, PSR_TOKEN, Platform, Simulator, start_platform, start_simulator
 
 __all__ = ["chromium", "shots"]  # fixtures
-pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(240)]
 
 # Two people without time, a number that is none, and the first once more, written otherwise.
 CSV = """phone,name,plan

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.harness import descendants, environment, eventually, is_alive, manage, start_platform
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
+pytestmark = [pytest.mark.e2e]
 
 
 def test_serve_refuses_a_taken_port(tmp_path: Path) -> None:

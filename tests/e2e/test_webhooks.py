@@ -16,7 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from tests.e2e.campaigns import launch_campaign, wait_until_finished
 from tests.e2e.harness import PSR_TOKEN, Platform, Simulator, eventually, start_platform, start_simulator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(200)]
 
 # Someone without time, someone who hangs up early, and nobody: short calls, and one that never comes about.
 NUMBERS = ["0912345623", "0912345652", "0912345664"]
