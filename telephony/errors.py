@@ -14,12 +14,14 @@ class LocalProtocolError(TelephonyError):
 class RemoteProtocolError(TelephonyError):
     """The vendor sent a message that breaks its own format.
 
-    `code` is short and stable, fit for counting; the text says what was wrong, without the payload.
+    `code` is short and stable, fit for counting; the text says what was wrong, without the payload. The call can go on,
+    except where `close_code` says with which WebSocket code to end it.
     """
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, *, close_code: int | None = None) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
+        self.close_code = close_code
 
 
 class PhoneNumberError(TelephonyError):

@@ -61,6 +61,8 @@ class LiveCall:
     inbox: AgentInbox
     ear: SpeechDetector | None
     to_recording: tuple[Resampler, Resampler]
+    # For audio that comes at another rate than the vendor's capabilities say.
+    from_odd_rate: Resampler | None = None
     counters: Counters = field(default_factory=Counters)
     urgent: deque[Flush] = field(default_factory=deque)
     wake: asyncio.Event = field(default_factory=asyncio.Event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridge.audio.resample import Resampler
 from bridge.audio.vad import SpeechStarted
 from bridge.session.contracts import CloseCode, EndedBy
 from bridge.session.guard import Violation
@@ -41,8 +42,10 @@ def _read(call: LiveCall, message: WireMessage) -> list[VendorEvent]:
     _enforce(call.guard.received(len(message), call.clock()))
     try:
         events = call.codec.receive(message)
-    except RemoteProtocolError:
+    except RemoteProtocolError as error:
         call.counters.bad_messages += 1
+        if error.close_code is not None:
+            raise CallOver(EndedBy.PEER_VIOLATION, error.close_code, error.code) from error
         _enforce(call.guard.malformed())
         return []
     call.guard.well_formed()
@@ -79,15 +82,24 @@ def _hear(call: LiveCall, audio: AudioReceived) -> None:
     call.counters.frames_in += 1
     call.watch.event(now_ms)
     call.watch.media(now_ms)
-    if not audio.pcm:
+    rate_hz = call.codec.capabilities.in_rate_hz
+    pcm = audio.pcm if audio.rate_hz == rate_hz else _at_rate(call, audio, rate_hz)
+    if not pcm:
         return
     if call.recorder is not None:
-        length_ms = len(audio.pcm) * 1000 / (PCM16_SAMPLE_BYTES * audio.rate_hz)
-        call.recorder.customer(now_ms - length_ms, call.to_recording[0].process(audio.pcm))
+        length_ms = len(pcm) * 1000 / (PCM16_SAMPLE_BYTES * rate_hz)
+        call.recorder.customer(now_ms - length_ms, call.to_recording[0].process(pcm))
     if not call.is_agent_gone:
-        call.inbox.put_audio(CustomerAudio(audio.pcm, now_ms))
-    if call.ear is not None and any(isinstance(change, SpeechStarted) for change in call.ear.feed(audio.pcm)):
+        call.inbox.put_audio(CustomerAudio(pcm, now_ms))
+    if call.ear is not None and any(isinstance(change, SpeechStarted) for change in call.ear.feed(pcm)):
         barge_in(call)
+
+
+def _at_rate(call: LiveCall, audio: AudioReceived, rate_hz: int) -> bytes:
+    """Audio of a vendor that sends at another rate than it should, at the call's rate."""
+    if call.from_odd_rate is None or call.from_odd_rate.from_hz != audio.rate_hz:
+        call.from_odd_rate = Resampler(audio.rate_hz, rate_hz, call.resampler)
+    return call.from_odd_rate.process(audio.pcm)
 
 
 def _socket_ended(call: LiveCall) -> CallOver:

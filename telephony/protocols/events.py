@@ -45,7 +45,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class AudioReceived:
-    """Whole PCM16 mono samples from the customer; `other` is the other leg where the vendor streams both."""
+    """Whole PCM16 mono samples from the customer; `other` is the other leg where the vendor streams both.
+
+    `rate_hz` is what the vendor sent, which may differ from `Capabilities.in_rate_hz` and change during a call.
+    """
 
     pcm: bytes
     rate_hz: int
@@ -195,7 +198,8 @@ class VendorCodec(Protocol):
         """The events in one wire message.
 
         Raises:
-            RemoteProtocolError: the message breaks the vendor's own format; the call may go on.
+            RemoteProtocolError: the message breaks the vendor's own format; the call may go on unless the error has a
+                `close_code`. A `ReportError` after it may be answered with what the vendor is to be told.
         """
 
     def send(self, command: VendorCommand) -> list[WireMessage]:

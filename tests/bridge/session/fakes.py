@@ -55,7 +55,7 @@ class InlineExecutor(Executor):
 
 
 class WordCodec:
-    """`open`, `key 5`, `bye`, `odd`, bytes for audio; anything else breaks the format."""
+    """`open`, `key 5`, `bye`, `odd`, `wide` (20 ms at 16 kHz), `end 4415`, bytes for audio; else bad."""
 
     def __init__(self, *, has_flush: bool = False, has_hangup: bool = True, has_transfer: bool = True) -> None:
         self.capabilities = Capabilities(
@@ -83,6 +83,10 @@ class WordCodec:
                 return [Closed("done")]
             case ["odd"]:
                 return [Ignored("odd")]
+            case ["wide"]:
+                return [AudioReceived(bytes(640), 16_000)]
+            case ["end", code]:
+                raise RemoteProtocolError("bad_end", "the peer cannot go on", close_code=int(code))
             case _:
                 raise RemoteProtocolError("bad_word", "not a word of ours")
 

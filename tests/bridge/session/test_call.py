@@ -307,6 +307,30 @@ def test_bad_messages_are_survived_until_there_are_too_many():
     assert len(call.agent.heard) == 24_000
 
 
+def test_fault_that_ends_the_stream_closes_it_with_its_own_code():
+    async def vendor(leg: ScriptedLeg) -> None:
+        leg.say("open")
+        leg.say("end 4415")
+        await leg.silence(60)
+
+    call = run(play_call(vendor, says_nothing))
+    assert (call.summary.ended_by, call.leg.closed_with) == (EndedBy.PEER_VIOLATION, 4415)
+    assert (call.summary.detail, call.summary.counters.bad_messages) == ("bad_end", 1)
+
+
+def test_audio_at_another_rate_reaches_the_agent_at_the_calls_rate():
+    async def vendor(leg: ScriptedLeg) -> None:
+        leg.say("open")
+        await leg.silence(0.5)
+        for _ in range(25):
+            leg.say("wide")
+            await asyncio.sleep(0.02)
+        leg.say("bye")
+
+    call = run(play_call(vendor, says_nothing))
+    assert len(call.agent.heard) == pytest.approx(16_000, abs=100)
+
+
 def test_oversized_message_ends_the_call():
     async def vendor(leg: ScriptedLeg) -> None:
         leg.say("open")
