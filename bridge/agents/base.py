@@ -79,6 +79,11 @@ class AudioDone:
 
 
 @dataclass(frozen=True, slots=True)
+class StopSpeaking:
+    """What this agent has said and was not heard yet is not to be played: its own ear or mind interrupted it."""
+
+
+@dataclass(frozen=True, slots=True)
 class UserSpeech:
     """The agent's own ear says the customer began (or ceased) to speak; `at_ms` counts customer audio sent so far."""
 
@@ -146,7 +151,9 @@ class Failed:
     retryable: bool
 
 
-AgentEvent: TypeAlias = Audio | AudioDone | UserSpeech | Transcript | ToolCall | EndCall | Transfer | Expiring | Failed
+AgentEvent: TypeAlias = (
+    Audio | AudioDone | StopSpeaking | UserSpeech | Transcript | ToolCall | EndCall | Transfer | Expiring | Failed
+)
 
 
 class AgentSession(Protocol):

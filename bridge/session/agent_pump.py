@@ -15,6 +15,7 @@ from bridge.agents.base import (
     EndCall,
     Failed,
     Speaker,
+    StopSpeaking,
     ToolCall,
     Transcript,
     UserSpeech,
@@ -95,6 +96,8 @@ def _note(call: LiveCall, event: AgentEvent) -> None:
             call.turns.agent_said(event)
         case Transcript():
             call.turns.customer_said(event, call.agent_offset_ms, call.now_ms())
+        case StopSpeaking():
+            barge_in(call)
         case UserSpeech(is_speaking=True) if call.ear is None:
             barge_in(call)
         case ToolCall():
