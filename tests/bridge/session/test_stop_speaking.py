@@ -26,6 +26,7 @@ def test_agent_that_stops_itself_is_told_how_much_was_heard():
         yield Audio("b", bytes(8_000))
         yield AudioDone("b")
         yield EndCall()
+        await asyncio.Event().wait()
 
     call = run(play_call(vendor, agent, codec=WordCodec(has_flush=True)))
     assert [turn.heard_text for turn in call.sink.turns if turn.is_interrupted] == ["one two"]
