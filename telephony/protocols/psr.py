@@ -36,7 +36,7 @@ from telephony.protocols.events import (
     WireMessage,
 )
 from telephony.protocols.pcm_payload import LegAudio, decode_base64, join_stereo
-from telephony.protocols.strict_json import read_json_object
+from telephony.protocols.strict_json import read_json_object, shown
 from telephony.protocols.wav import WavFormatError, build_wav, read_wav_header
 
 # Source: vendor-docs/psr-1-introduction, "Format File": 16 bit, 8000 Hz.
@@ -49,7 +49,6 @@ MAX_EXTENSION_DIGITS = 6
 _PAYLOAD_ROOM_CHARS = MAX_ACTION_CHARS - 256
 _MAX_PCM_BYTES = _PAYLOAD_ROOM_CHARS // 4 * 3 // PCM16_SAMPLE_BYTES * PCM16_SAMPLE_BYTES
 _FLUSH_SILENCE_MS = 40
-_MAX_NAME_CHARS = 40
 _EXTENSION = re.compile(rf"[0-9]{{2,{MAX_EXTENSION_DIGITS}}}")
 _CHANNELS = {channel.value: channel for channel in Channel}
 
@@ -139,7 +138,7 @@ class PsrServerCodec:
         if not isinstance(event, str):
             raise RemoteProtocolError("no_event", "a message must have an `event` that is a string")
         if self._is_closed:
-            return [Ignored("after_closed", _shown(event))]
+            return [Ignored("after_closed", shown(event))]
         if event == "media":
             return self._receive_media(fields)
         if event == "connected":
@@ -147,7 +146,7 @@ class PsrServerCodec:
         if event == "closed":
             self._is_closed = True
             return [Closed()]
-        return [Ignored("unknown_event", _shown(event))]
+        return [Ignored("unknown_event", shown(event))]
 
     def send(self, command: VendorCommand) -> list[WireMessage]:
         """PSR's actions for one command; none for a flush that is switched off.
@@ -196,7 +195,7 @@ class PsrServerCodec:
         is_our_layout = self._take_channel(data)
         events = [] if self._is_open else self._open(data)
         if not is_our_layout:
-            events.append(Ignored("channel_changed", _shown(str(data.get("channel")))))
+            events.append(Ignored("channel_changed", shown(str(data.get("channel")))))
             return events
         call_id = data.get("call_id")
         if call_id != self._call_id and isinstance(call_id, str):
@@ -269,11 +268,6 @@ def _files(wav: bytes, is_queued: bool) -> list[WireMessage]:
 def _data_of(fields: dict[str, Any]) -> dict[str, Any]:
     data = fields.get("data")
     return data if isinstance(data, dict) else {}
-
-
-def _shown(text: str) -> str:
-    """`text` from a peer, short and printable."""
-    return ascii(text[:_MAX_NAME_CHARS])[1:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +361,7 @@ class PsrClientCodec:
             return TransferAction(extension, is_misspelled=event == TransferSpelling.TRANFER)
         if event == "hangup":
             return HangupAction()
-        return UnknownAction(_shown(event))
+        return UnknownAction(shown(event))
 
     def _message(self, timestamp_ms: int, event: str, **parts: Any) -> str:
         return orjson.dumps({"timestamp": timestamp_ms, "event": event, **parts, "data": self._data}).decode()

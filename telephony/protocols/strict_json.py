@@ -12,6 +12,8 @@ from telephony.protocols.events import WireMessage
 
 MAX_MESSAGE_CHARS = 256 * 1024
 MAX_DEPTH = 32
+_MAX_SHOWN_CHARS = 40
+_NUMBERS = frozenset({int, float})
 
 
 def read_json_object(message: WireMessage) -> dict[str, Any]:
@@ -42,6 +44,11 @@ def read_json_object(message: WireMessage) -> dict[str, Any]:
     return document
 
 
+def shown(text: str) -> str:
+    """`text` from a peer, short and printable."""
+    return ascii(text[:_MAX_SHOWN_CHARS])[1:-1]
+
+
 def _count_strings(node: dict[str, Any] | list[Any], depth: int = 1) -> int:
     """How many strings (keys and values) `node` holds; stops at the depth limit."""
     if depth > MAX_DEPTH:
@@ -50,6 +57,9 @@ def _count_strings(node: dict[str, Any] | list[Any], depth: int = 1) -> int:
         strings = len(node)
         children: Any = node.values()
     else:
+        if _NUMBERS.issuperset(map(type, node)):
+            # Audio as a list of samples; walking it would cost more than parsing it did.
+            return 0
         strings = 0
         children = node
     for child in children:
