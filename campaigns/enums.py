@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db.models import TextChoices
+
+from telephony.protocols.registry import PROTOCOLS
+
+# The protocol of the calls we place; the others' names stand in the registry alone.
+PSR: Final = "psr"
 
 
 class AttemptState(TextChoices):
@@ -92,8 +99,14 @@ class DialFormat(TextChoices):
     E164 = "e164", "International (+84912345678)"
 
 
-class CallProtocol(TextChoices):
-    PSR = "psr", "PSR"
+def call_protocols() -> list[tuple[str, str]]:
+    """Choices of a call's protocol: what the registry knows."""
+    return [(spec.name, spec.title) for spec in PROTOCOLS.values()]
+
+
+def inbound_protocols() -> list[tuple[str, str]]:
+    """Choices of the protocols in which calls come to us by themselves."""
+    return [(spec.name, spec.title) for spec in PROTOCOLS.values() if spec.is_inbound]
 
 
 class EndedBy(TextChoices):

@@ -15,8 +15,8 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 
 from campaigns.enums import (
+    PSR,
     AttemptState,
-    CallProtocol,
     CampaignState,
     ContactState,
     EndedBy,
@@ -181,7 +181,7 @@ def make_call(
         fields.setdefault("ended_at", started_at + timedelta(seconds=duration_s))
         fields.setdefault("ended_by", EndedBy.CUSTOMER_HANGUP)
     call = Call.objects.create(
-        protocol=CallProtocol.PSR,
+        protocol=PSR,
         vendor_call_id=fields.pop("vendor_call_id", f"psr-{next(_serial)}"),
         attempt=attempt,
         agent=attempt.campaign.agent,

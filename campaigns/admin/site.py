@@ -19,6 +19,7 @@ _SECTIONS: tuple[Section, ...] = (
             ("Contacts", "contacts", "contact"),
             ("Agents", "record_voice_over", "agent"),
             ("Trunks", "dialer_sip", "trunk"),
+            ("Stream endpoints", "phone_callback", "streamendpoint"),
         ),
     ),
     (

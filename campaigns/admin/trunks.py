@@ -15,6 +15,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from campaigns.admin.base import HTTPS_BY_DEFAULT, changed_values, field_values, form_field
+from campaigns.admin.network_field import NetworksField
 from campaigns.enums import TrunkHold
 from campaigns.models import Trunk
 from campaigns.services import definitions, trunks
@@ -33,6 +34,8 @@ class TrunkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
         help_text="Never shown again. Leave empty to keep the token that is set.",
     )
 
+    allowed_networks = NetworksField()
+
     class Meta:
         model = Trunk
         formfield_callback = form_field
@@ -44,6 +47,8 @@ class TrunkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
             "dial_format",
             "max_concurrent_calls",
             "calls_per_second",
+            "tenant",
+            "allowed_networks",
             "is_enabled",
         ]
 
@@ -82,6 +87,7 @@ class TrunkAdmin(ModelAdmin):
     fieldsets = [
         (None, {"fields": ["name", "base_url", "auth_scheme", "token", "show_token", "dial_format"]}),
         ("What it may carry", {"fields": ["max_concurrent_calls", "calls_per_second", "is_enabled"]}),
+        ("Whose sockets are let in", {"fields": ["tenant", "allowed_networks"]}),
         ("How it stands", {"fields": ["hold", "hold_detail", "throttled_until"]}),
     ]
 

@@ -13,6 +13,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from campaigns.policies.import_rows import is_timezone
+from campaigns.policies.peer_networks import read_networks
 from telephony.errors import PhoneNumberError
 from telephony.phone_numbers import parse_phone_number
 
@@ -176,6 +177,22 @@ class AttributesField(serializers.Field[dict[str, str], Any, dict[str, str], Any
 
     def to_representation(self, value: dict[str, str]) -> dict[str, str]:
         """The object."""
+        return value
+
+
+@extend_schema_field({"type": "array", "items": {"type": "string"}})
+class NetworksField(serializers.Field[list[str], Any, list[str], Any]):
+    """A list of addresses and networks in CIDR notation; empty: from anywhere."""
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        """The networks, each in its usual spelling."""
+        try:
+            return read_networks(data)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error), code="bad_network") from error
+
+    def to_representation(self, value: list[str]) -> list[str]:
+        """The networks."""
         return value
 
 

@@ -29,6 +29,7 @@ ACCESS: Mapping[str, Mapping[str, frozenset[Role]]] = {
     "import": {**READ, "rejects": EVERYONE, "undo": FEEDERS},
     "customer": {**READ, **_written_by(FEEDERS)},
     "trunk": {**READ, **_written_by(MANAGER), "release": MANAGER},
+    "stream-endpoint": {**READ, **_written_by(MANAGER), "rotate_key": MANAGER},
     "agent": {**READ, **_written_by(MANAGER)},
     "campaign": {
         **READ,

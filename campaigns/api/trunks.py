@@ -28,6 +28,7 @@ TOKEN_ADVICE = "Give the token alone, ASCII without spaces; the word before it i
 class TrunkSerializer(StrictModelSerializer[Trunk]):
     token = fields.TextField(write_only=True, required=False, max_length=500, help_text="Write-only")
     has_token = serializers.SerializerMethodField()
+    allowed_networks = fields.NetworksField(required=False)
     max_concurrent_calls = fields.WholeNumberField(min_value=1, max_value=MAX_CONCURRENT_CALLS, required=False)
     calls_per_second = fields.NumberField(min_value=0.01, max_value=MAX_CALLS_PER_SECOND, required=False)
 
@@ -43,6 +44,8 @@ class TrunkSerializer(StrictModelSerializer[Trunk]):
             "dial_format",
             "max_concurrent_calls",
             "calls_per_second",
+            "tenant",
+            "allowed_networks",
             "is_enabled",
             "hold",
             "hold_detail",

@@ -12,6 +12,7 @@ from campaigns.api import (
     campaigns,
     contacts,
     customers,
+    endpoints,
     errors,
     imports,
     suppression,
@@ -30,6 +31,7 @@ router.register("contacts", contacts.ContactView, "contact")
 router.register("call-attempts", contacts.CallAttemptView, "call-attempt")
 router.register("calls", calls.CallView, "call")
 router.register("suppressed-numbers", suppression.SuppressedNumberView, "suppressed-number")
+router.register("stream-endpoints", endpoints.StreamEndpointView, "stream-endpoint")
 router.register("webhook-endpoints", webhooks.WebhookEndpointView, "webhook-endpoint")
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -42,6 +42,8 @@ class ApiView(viewsets.GenericViewSet[Any]):
     filterset_class: type[FilterSet] | None = None
     http_method_names = ["get", "head", "post", "patch", "delete"]
     lookup_value_regex = "[0-9]{1,18}"
+    # Of an answer to a POST: secrets that are kept nowhere, so a repeated request is answered without them.
+    unrepeated_fields: tuple[str, ...] = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse what no handler should see, and arm the idempotency of a POST."""
@@ -79,13 +81,19 @@ class ApiView(viewsets.GenericViewSet[Any]):
         try:
             with transaction.atomic():
                 response = handler(request, *args, **kwargs)
-                body = json.loads(JSONRenderer().render(response.data)) if response.data is not None else None
+                body = self._body_to_keep(response)
                 idempotency.store(reservation, status_code=response.status_code, body=body)
             is_answered = True
         finally:
             if not is_answered:
                 idempotency.release(reservation)
         return response
+
+    def _body_to_keep(self, response: Response) -> Any:
+        body = json.loads(JSONRenderer().render(response.data)) if response.data is not None else None
+        if not isinstance(body, dict):
+            return body
+        return {name: None if name in self.unrepeated_fields else value for name, value in body.items()}
 
     def checked(self, request: Request, row: Model | None = None) -> dict[str, Any]:
         """The body's values by the action's serializer; of a PATCH only those that were sent.

@@ -6,6 +6,7 @@ from campaigns.models.attempts import AttemptLog, BridgeNode, CallAttempt
 from campaigns.models.calls import Call, CallAnalysis, CallStep, TranscriptTurn
 from campaigns.models.campaigns import Campaign, CampaignEvent, Contact
 from campaigns.models.customers import Customer, CustomerList, ImportJob, ImportReject, ListEntry
+from campaigns.models.endpoints import StreamEndpoint
 from campaigns.models.heartbeats import Heartbeat
 from campaigns.models.suppression import SuppressedNumber
 from campaigns.models.trunks import Trunk
@@ -32,6 +33,7 @@ __all__ = [
     "ImportReject",
     "ListEntry",
     "OutboxEvent",
+    "StreamEndpoint",
     "SuppressedNumber",
     "TranscriptTurn",
     "Trunk",

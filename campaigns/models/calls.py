@@ -7,18 +7,25 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
-from campaigns.enums import CallProtocol, EndedBy, ResultStep, SpeakerKind, StepState
+from campaigns.enums import EndedBy, ResultStep, SpeakerKind, StepState, call_protocols
 from campaigns.models.agents import Agent
 from campaigns.models.attempts import CallAttempt
+from campaigns.models.endpoints import StreamEndpoint
 
 
 class Call(models.Model):
-    """One answered conversation. `attempt` is empty for calls that came to us."""
+    """One answered conversation: of an attempt of ours, or through the `endpoint` it came to us by."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    protocol = models.CharField(max_length=16, choices=CallProtocol)
+    protocol = models.CharField(max_length=16, choices=call_protocols)
     vendor_call_id = models.CharField("vendor's call ID", max_length=128)
     attempt = models.OneToOneField(CallAttempt, null=True, on_delete=models.PROTECT, related_name="call")
+    endpoint = models.ForeignKey(StreamEndpoint, null=True, on_delete=models.PROTECT, related_name="calls")
+    customer_number = models.CharField(
+        max_length=32, blank=True, help_text="E.164 where it reads as a number, else as the vendor wrote it"
+    )
+    own_number = models.CharField(max_length=32, blank=True, help_text="Ours; written like the customer's")
+    is_outbound = models.BooleanField("outbound", default=True, help_text="Whether the customer was called")
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="calls")
     agent_version = models.PositiveIntegerField()
     parameters = models.JSONField(default=dict, help_text="The customer's parameters as the agent was told them")
@@ -44,7 +51,15 @@ class Call(models.Model):
             models.CheckConstraint(
                 condition=Q(ended_at__isnull=True, ended_by="") | Q(ended_at__isnull=False) & ~Q(ended_by=""),
                 name="ended_by_exactly_when_ended",
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(attempt__isnull=True) | Q(endpoint__isnull=True), name="an_attempt_or_an_endpoint"
+            ),
+            models.UniqueConstraint(
+                fields=["endpoint", "vendor_call_id"],
+                condition=Q(ended_at__isnull=True, endpoint__isnull=False),
+                name="one_live_call_per_vendor_id",
+            ),
         ]
         indexes = [
             models.Index(fields=["last_seen_at"], condition=Q(ended_at__isnull=True), name="call_live"),

@@ -22,6 +22,12 @@ class Trunk(models.Model):
         "most calls at once", default=10, validators=[MinValueValidator(1)]
     )
     calls_per_second = models.FloatField(default=1.0, validators=[MinValueValidator(0.01)])
+    tenant = models.CharField(
+        max_length=100, blank=True, help_text="The tenant PSR names on its sockets; empty: not checked"
+    )
+    allowed_networks = models.JSONField(
+        default=list, blank=True, help_text="Addresses or networks PSR connects from; empty: from anywhere"
+    )
     is_enabled = models.BooleanField("enabled", default=True)
     hold = models.CharField(max_length=16, choices=TrunkHold, default=TrunkHold.NONE, blank=True)
     hold_detail = models.CharField(max_length=300, blank=True)

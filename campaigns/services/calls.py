@@ -20,7 +20,7 @@ from django.db.models import F, QuerySet, Sum
 
 from campaigns import crash_points
 from campaigns.enums import (
-    CallProtocol,
+    PSR,
     EndedBy,
     ResultStep,
     SpeakerKind,
@@ -106,9 +106,10 @@ def open_psr_call(*, token: str, vendor_call_id: str, query: Mapping[str, str], 
         campaign, agent = attempt.campaign, attempt.campaign.agent
         parameters = _parameters_of(attempt)
         call = Call.objects.create(
-            protocol=CallProtocol.PSR,
+            protocol=PSR,
             vendor_call_id=switch_call_id,
             attempt=attempt,
+            customer_number=attempt.phone_number,
             agent=agent,
             agent_version=agent.version,
             parameters=parameters,

@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from types import MappingProxyType
+from typing import Any, TypeAlias
 
-from telephony.protocols.events import VendorCodec
+from telephony.protocols.events import Handshake, VendorCodec
 from telephony.protocols.psr import PsrServerCodec
+
+Options: TypeAlias = Mapping[str, Any]
+
+
+class Pass(Enum):
+    """What lets a socket in, and where it travels."""
+
+    CALL_TOKEN = "call token"  # noqa: S105  the single-use token of a call we placed, in the path
+    KEY_IN_QUERY = "key in the query"
+    KEY_IN_PATH = "key in the path"
 
 
 @dataclass(frozen=True, slots=True)
 class ProtocolSpec:
     """One protocol: `name` is stored with calls, `title` is shown, `codec` makes one call's codec.
 
-    `codec` takes the protocol's own settings as keywords; without any it gives the documented defaults.
+    `route` is the socket's path as a regular expression without the leading slash. Its named groups become
+    `Handshake.path`; with `KEY_IN_PATH` one of them is `key` and does not. The codec is made of the handshake and of
+    options: small settings by name, without any it does as documented. `endpoint_options` are the names and types of
+    those an endpoint may set.
     """
 
     name: str
     title: str
-    codec: Callable[..., VendorCodec]
+    route: str
+    admission: Pass
+    codec: Callable[[Handshake, Options], VendorCodec]
+    endpoint_options: Mapping[str, type[str | int | bool]] = field(default_factory=dict)
+
+    @property
+    def is_inbound(self) -> bool:
+        """Whether its calls come by themselves, with an endpoint's key, rather than being placed by us."""
+        return self.admission is not Pass.CALL_TOKEN
 
 
-_SPECS = (ProtocolSpec("psr", "PSR", PsrServerCodec),)
+_SPECS = (
+    ProtocolSpec(
+        "psr", "PSR", r"psr/(?P<token>[A-Za-z0-9._-]{16,512})", Pass.CALL_TOKEN, lambda _, own: PsrServerCodec(**own)
+    ),
+)
 
 PROTOCOLS: Mapping[str, ProtocolSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from django.contrib.auth.models import User
 
-from campaigns.enums import AttemptState, CallProtocol, EndedBy, Outcome, ResultStep, Role, SpeakerKind, WebhookEvent
+from campaigns.enums import PSR, AttemptState, EndedBy, Outcome, ResultStep, Role, SpeakerKind, WebhookEvent
 from campaigns.models import (
     Agent,
     AgentPrompt,
@@ -30,6 +30,7 @@ from campaigns.models import (
     ImportReject,
     ListEntry,
     OutboxEvent,
+    StreamEndpoint,
     SuppressedNumber,
     TranscriptTurn,
     Trunk,
@@ -90,7 +91,7 @@ def world(campaign: Campaign, admin_user: User) -> Callable[[type], object]:
     )
     AttemptLog.objects.create(attempt=attempt, at=NOW, to_state=AttemptState.CLAIMED)
     call = Call.objects.create(
-        protocol=CallProtocol.PSR,
+        protocol=PSR,
         vendor_call_id="v1",
         attempt=attempt,
         agent=campaign.agent,
@@ -103,6 +104,9 @@ def world(campaign: Campaign, admin_user: User) -> Callable[[type], object]:
     TranscriptTurn.objects.create(call=call, seq=1, speaker=SpeakerKind.AGENT, text="Hello", start_ms=0, end_ms=900)
     CallStep.objects.create(call=call, step=ResultStep.ANALYSIS, run_at=NOW)
     CallAnalysis.objects.create(call=call, computed_at=NOW)
+    StreamEndpoint.objects.create(
+        name="Vendor", protocol="ucid", agent=campaign.agent, key_prefix="tls_x", key_digest="d" * 64, key_made_at=NOW
+    )
     BridgeNode.objects.create(name="node-1", capacity=60, seen_at=NOW)
     Heartbeat.objects.create(name="dial", at=NOW)
     AgentPrompt.objects.create(agent=campaign.agent, name="greeting", text="Hello", path="a.wav")

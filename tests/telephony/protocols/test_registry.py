@@ -1,6 +1,10 @@
-from telephony.protocols.events import Channel
+import re
+
+import pytest
+
+from telephony.protocols.events import Channel, Handshake
 from telephony.protocols.psr import PsrServerCodec
-from telephony.protocols.registry import PROTOCOLS
+from telephony.protocols.registry import PROTOCOLS, Pass
 
 
 def test_protocols_are_found_by_their_own_name():
@@ -10,6 +14,14 @@ def test_protocols_are_found_by_their_own_name():
 def test_psr_makes_a_codec_per_call_with_the_given_settings():
     make = PROTOCOLS["psr"].codec
 
-    assert isinstance(make(), PsrServerCodec)
-    assert make() is not make()
-    assert make(channel=Channel.STEREO, chunk_ms=500).capabilities.chunk_ms == 500
+    assert isinstance(make(Handshake(), {}), PsrServerCodec)
+    assert make(Handshake(), {}) is not make(Handshake(), {})
+    assert make(Handshake(), {"channel": Channel.STEREO, "chunk_ms": 500}).capabilities.chunk_ms == 500
+
+
+@pytest.mark.parametrize("spec", PROTOCOLS.values(), ids=list(PROTOCOLS))
+def test_route_has_the_group_its_pass_travels_in(spec):
+    groups = set(re.compile(spec.route).groupindex)
+
+    assert ("token" in groups) == (spec.admission is Pass.CALL_TOKEN)
+    assert ("key" in groups) == (spec.admission is Pass.KEY_IN_PATH)
