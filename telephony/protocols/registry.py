@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from telephony.protocols.events import Handshake, VendorCodec
+from telephony.protocols.livecall import LiveCallServerCodec
 from telephony.protocols.psr import PsrServerCodec
 
 Options: TypeAlias = Mapping[str, Any]
@@ -30,6 +31,9 @@ class ProtocolSpec:
     `Handshake.path`; with `KEY_IN_PATH` one of them is `key` and does not. The codec is made of the handshake and of
     options: small settings by name, without any it does as documented. `endpoint_options` are the names and types of
     those an endpoint may set.
+
+    `codec` raises LocalProtocolError for options it cannot use, and RemoteProtocolError for a handshake that breaks the
+    protocol, which is then refused with 400; for a bare `Handshake()` it makes a codec too.
     """
 
     name: str
@@ -48,6 +52,14 @@ class ProtocolSpec:
 _SPECS = (
     ProtocolSpec(
         "psr", "PSR", r"psr/(?P<token>[A-Za-z0-9._-]{16,512})", Pass.CALL_TOKEN, lambda _, own: PsrServerCodec(**own)
+    ),
+    ProtocolSpec(
+        "livecall",
+        "LiveCall",
+        r"live-call/websocket/(?P<call_id>[^/]{1,128})/(?P<customer_phone_number>[^/]{1,32})",
+        Pass.KEY_IN_QUERY,
+        lambda handshake, own: LiveCallServerCodec(handshake, **own),
+        {"workspace_id": str, "has_kill_audio": bool, "tells_audio_format": bool, "in_rate_hz": int},
     ),
 )
 

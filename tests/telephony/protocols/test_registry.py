@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from telephony.protocols.events import Channel, Handshake
+from telephony.protocols.events import Channel, Handshake, Opened
 from telephony.protocols.psr import PsrServerCodec
 from telephony.protocols.registry import PROTOCOLS, Pass
 
@@ -17,6 +17,17 @@ def test_psr_makes_a_codec_per_call_with_the_given_settings():
     assert isinstance(make(Handshake(), {}), PsrServerCodec)
     assert make(Handshake(), {}) is not make(Handshake(), {})
     assert make(Handshake(), {"channel": Channel.STEREO, "chunk_ms": 500}).capabilities.chunk_ms == 500
+
+
+def test_livecall_route_tells_the_codec_whose_call_it_is():
+    spec = PROTOCOLS["livecall"]
+    path = re.fullmatch(spec.route, "live-call/websocket/c-1/+84901234567")
+    assert path is not None
+    codec = spec.codec(Handshake(path.groupdict()), {"has_kill_audio": True})
+
+    assert codec.capabilities.has_flush
+    (opened,) = codec.receive('{"initial_info":{"call_id":"c-1"}}')
+    assert opened == Opened("c-1", customer_number="+84901234567")
 
 
 @pytest.mark.parametrize("spec", PROTOCOLS.values(), ids=list(PROTOCOLS))
