@@ -17,7 +17,7 @@ from phonenumbers import timezone as phone_timezones
 
 from telephony.errors import PhoneNumberError
 
-__all__ = ["NumberType", "PhoneNumber", "PhoneNumberError", "mask", "parse_phone_number", "timezones_of"]
+__all__ = ["NumberType", "PhoneNumber", "PhoneNumberError", "is_e164", "mask", "parse_phone_number", "timezones_of"]
 
 MAX_TEXT_CHARS = 64
 MIN_NATIONAL_DIGITS = 8
@@ -69,6 +69,7 @@ _SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?[eE][+-]?[0-9]+")
 _DECIMAL_ZEROS = re.compile(r"([0-9]{8,15})[.,]0{1,2}")
 _SEPARATORS = re.compile(r"[ .()\-]+")
 _DIALABLE = re.compile(r"\+?[0-9]+")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _HOW_TO_WRITE = "write it with its country code, such as +84899999999"
 
 
@@ -127,6 +128,11 @@ def timezones_of(e164: str) -> tuple[str, ...]:
         return ()
     names: tuple[str, ...] = phone_timezones.time_zones_for_number(number)
     return () if names == (_UNKNOWN_TIMEZONE,) else names
+
+
+def is_e164(text: str) -> bool:
+    """Whether the text has the form of a number in E.164, as `parse_phone_number` gives it."""
+    return _E164.fullmatch(text) is not None
 
 
 def mask(e164: str) -> str:

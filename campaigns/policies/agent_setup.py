@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from telephony.protocols.events import TransferTarget
 from telephony.protocols.wav import WavFormatError, read_wav_header
 from telephony.psr.payloads import AUDIO_RATE_HZ
 
@@ -15,6 +18,10 @@ MAX_PROMPT_S = 60
 MIN_PROMPT_HZ = 8_000
 MAX_PROMPT_HZ = 48_000
 PCM16_BYTES = 2
+MAX_TRANSFER_TARGETS = 20
+MAX_TARGET_NAME_CHARS = 60
+# An extension of the switch, or a number in E.164.
+_TARGET_NUMBER = re.compile(r"\+?[0-9]{1,16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,9 @@ class PromptAudio:
 
 
 def check_agent_config(config: Any) -> None:
-    """Accept a JSON object of a sensible size; what stands in it is judged by the agent's kind when a call begins.
+    """Accept a JSON object of a sensible size whose `transfer_targets`, if any, can be read.
+
+    What else stands in it is judged by the agent's kind when a call begins.
 
     Raises:
         ValueError: it is something else; the text says what to change.
@@ -35,6 +44,32 @@ def check_agent_config(config: Any) -> None:
         raise ValueError("Write a JSON object, for example {} for the bundled script.")  # noqa: TRY004  a person's input
     if len(orjson.dumps(config)) > MAX_CONFIG_BYTES:
         raise ValueError(f"The configuration is larger than {MAX_CONFIG_BYTES // 1024} KiB. Shorten it.")
+    targets = config.get("transfer_targets", [])
+    if not isinstance(targets, list) or len(targets) > MAX_TRANSFER_TARGETS:
+        raise ValueError(f"transfer_targets: write a list of at most {MAX_TRANSFER_TARGETS} {{number, name}}.")
+    for target in targets:
+        if _read_target(target) is None:
+            raise ValueError(
+                'transfer_targets: write each as {"number": "…", "name": "…"}; the number is an extension, or begins '
+                f"with + and its country code (16 digits at most), the name has {MAX_TARGET_NAME_CHARS} characters."
+            )
+
+
+def transfer_targets(config: Mapping[str, Any]) -> tuple[TransferTarget, ...]:
+    """To whom an agent of this configuration may hand a customer; what cannot be read is nobody."""
+    targets = config.get("transfer_targets", [])
+    read = map(_read_target, targets[:MAX_TRANSFER_TARGETS] if isinstance(targets, list) else ())
+    return tuple(target for target in read if target is not None)
+
+
+def _read_target(entry: Any) -> TransferTarget | None:
+    if not isinstance(entry, dict) or not entry.keys() <= {"number", "name"}:
+        return None
+    number, name = entry.get("number"), entry.get("name", "")
+    if not isinstance(number, str) or not _TARGET_NUMBER.fullmatch(number):
+        return None
+    is_name = isinstance(name, str) and name.isprintable() and len(name) <= MAX_TARGET_NAME_CHARS
+    return TransferTarget(number, name) if is_name else None
 
 
 def check_prompt_wav(data: bytes) -> PromptAudio:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from telephony.errors import LocalProtocolError
+from telephony.protocols.events import Handshake
 from telephony.protocols.registry import PROTOCOLS
 
 MAX_TEXT_CHARS: Final = 200
@@ -28,4 +30,9 @@ def check_options(protocol: str, options: Any) -> dict[str, Any]:
             raise ValueError(f"{name}: must be {_WORDS[known[name]]}.")
         if isinstance(value, str) and (len(value) > MAX_TEXT_CHARS or not value.isprintable()):
             raise ValueError(f"{name}: at most {MAX_TEXT_CHARS} printable characters.")
+    if spec is not None:
+        try:
+            spec.codec(Handshake(), options)
+        except LocalProtocolError as error:
+            raise ValueError(f"{error}.") from error
     return dict(options)

@@ -13,7 +13,9 @@ from campaigns.policies.agent_setup import (
     check_agent_config,
     check_opening_wav,
     check_prompt_wav,
+    transfer_targets,
 )
+from telephony.protocols.events import TransferTarget
 from telephony.protocols.wav import build_wav
 
 
@@ -54,3 +56,34 @@ def test_a_recording_at_another_rate_is_no_opening(rate_hz):
     check_prompt_wav(wav)
     with pytest.raises(ValueError, match=rf"The sample rate is {rate_hz:,} Hz; PSR plays 8,000 Hz"):
         check_opening_wav(wav)
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        "101",
+        {"number": "101"},
+        ["101"],
+        [{}],
+        [{"number": 101}],
+        [{"number": ""}],
+        [{"number": "1 01"}],
+        [{"number": "+849123456789012345"}],
+        [{"number": "101", "name": 5}],
+        [{"number": "101", "name": "x" * 61}],
+        [{"number": "101", "name": "a\nb"}],
+        [{"number": "101", "price": 5}],
+        [{"number": "101"}] * 21,
+    ],
+)
+def test_transfer_targets_that_cannot_be_read_are_refused_and_lead_to_nobody(targets):
+    with pytest.raises(ValueError, match="transfer_targets"):
+        check_agent_config({"transfer_targets": targets})
+    assert len(transfer_targets({"transfer_targets": targets})) in (0, 20)
+
+
+def test_transfer_targets_keep_their_order():
+    config = {"transfer_targets": [{"number": "101", "name": "Lan"}, {"number": "+84901234567"}]}
+    check_agent_config(config)
+    assert transfer_targets(config) == (TransferTarget("101", "Lan"), TransferTarget("+84901234567"))
+    assert transfer_targets({}) == ()
