@@ -5,16 +5,25 @@ leaves here only a short lead ahead of what is heard, and the clock estimates th
 heard from `max(t + link, end of what was sent before)` on. What was not sent can be dropped the moment the customer
 speaks.
 
+Where the vendor does say how far it is, the clock is set by that: everything since the line last ran dry moves by the
+error, and the link that later estimates begin with is learned from it.
+
 Pure: the caller passes `now_ms`, any clock that never goes back. Positions are ms of the same clock.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from telephony.protocols.events import PCM16_SAMPLE_BYTES, Capabilities, PlayAudio
+from telephony.protocols.events import (
+    PCM16_SAMPLE_BYTES,
+    Capabilities,
+    EndUtterance,
+    PlayAudio,
+    PlaybackAcknowledged,
+)
 
 # Agent audio waiting to be sent. Half a minute covers any sentence; a faster agent waits (`has_room`).
 MAX_QUEUED_MS: Final = 30_000
@@ -24,6 +33,14 @@ UNDERRUN_GUARD_MS: Final = 60
 CLOCK_TOLERANCE_MS: Final = 0.01
 # Interrupted utterances whose late audio is still refused.
 MAX_REMEMBERED_CUTS: Final = 32
+# Utterances heard to their end, of which the vendor may still say so.
+MAX_REMEMBERED_HEARD: Final = 8
+# How long after an interruption the vendor's word still corrects what was heard.
+LATE_ACK_MS: Final = 500
+# A vendor that plays later than this is not believed: its clock, not the line, is wrong.
+MAX_LINK_MS: Final = 2_000
+# The weight of one observation in the learned link (an exponentially weighted mean).
+LINK_LEARNING_SHARE: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +72,14 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
-    """What an interruption cut, in the order of speaking, and whether the vendor must be told to flush."""
+    """What an interruption cut, in the order of speaking, and whether the vendor must be told to flush.
+
+    `open_item_id` is the utterance of which something was sent but not its end, None where there is none.
+    """
 
     cuts: tuple[Cut, ...]
     must_flush: bool
+    open_item_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +95,16 @@ class _Item:
     received_bytes: int = 0
     segments: list[_Segment] = field(default_factory=list)
     is_done: bool = False
+    is_ended: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of it was sent, and its end told where there was anything."""
+        return self.is_ended or (self.is_done and not self.waiting and not self.segments)
+
+    @property
+    def start_ms(self) -> float | None:
+        return self.segments[0].start_ms if self.segments else None
 
     def sent_end_ms(self) -> float:
         last = self.segments[-1]
@@ -89,29 +120,73 @@ class _Item:
     def heard_ms(self, now_ms: float) -> float:
         return sum(min(max(now_ms - part.start_ms, 0.0), part.length_ms) for part in self.segments)
 
+    def heard_at_ms(self, offset_ms: float) -> float:
+        """When `offset_ms` of what was sent is heard; its end for an offset beyond it."""
+        for part in self.segments:
+            if offset_ms <= part.length_ms:
+                return part.start_ms + offset_ms
+            offset_ms -= part.length_ms
+        return self.sent_end_ms()
+
+
+@dataclass(slots=True)
+class _Run:
+    """Audio sent without a gap: when its first piece left, and from when on that is heard.
+
+    It cannot be heard before `floor_ms`: it had not left yet, or the audio before it still played.
+    """
+
+    sent_ms: float
+    start_ms: float
+    floor_ms: float
+
+    @property
+    def link_ms(self) -> float:
+        return self.start_ms - self.sent_ms
+
+
+@dataclass(slots=True)
+class _CutItem:
+    item: _Item
+    cut: Cut
+    at_ms: float
+
+    def correct(self, ack: PlaybackAcknowledged, now_ms: float) -> Cut | None:
+        """The cut as the vendor's word shows it, None where it shows nothing new."""
+        if not self.item.segments:
+            return None
+        heard_ms: float = min(self.cut.heard_ms, ack.heard_ms)
+        if ack.was_played:
+            late_ms = now_ms - self.item.heard_at_ms(ack.heard_ms)
+            heard_ms = self.item.heard_ms(self.at_ms - late_ms)
+        if int(heard_ms) == self.cut.heard_ms:
+            return None
+        self.cut = replace(self.cut, heard_ms=int(heard_ms))
+        return self.cut
+
 
 class Playout:
     """The queue and clock of one call. Utterances play in the order in which they were first enqueued."""
 
-    def __init__(self, capabilities: Capabilities, *, margin_ms: int = 0) -> None:
-        """`margin_ms` is taken off what an interruption reports as heard: better a word less than one too many."""
+    def __init__(self, capabilities: Capabilities) -> None:
         self._bytes_per_ms = capabilities.out_rate_hz * PCM16_SAMPLE_BYTES / 1000
         self._chunk_bytes = capabilities.out_rate_hz * capabilities.chunk_ms // 1000 * PCM16_SAMPLE_BYTES
         self._lead_ms = capabilities.lead_ms
-        self._link_ms = capabilities.link_ms
+        self._link_ms = float(capabilities.link_ms)
         self._has_flush = capabilities.has_flush
-        self._margin_ms = margin_ms
         self._queue_end_ms = float("-inf")
+        self._run = _Run(sent_ms=0.0, start_ms=self._link_ms, floor_ms=0.0)
         self._items: dict[str, _Item] = {}
         self._waiting_bytes = 0
-        self._cut_ids: deque[str] = deque(maxlen=MAX_REMEMBERED_CUTS)
+        self._cut: dict[str, _CutItem] = {}
+        self._heard: deque[_Item] = deque(maxlen=MAX_REMEMBERED_HEARD if capabilities.has_playback_ack else 0)
 
     def enqueue(self, item_id: str, pcm: bytes) -> None:
         """Queue PCM16 mono at the vendor's rate; audio of an interrupted utterance is dropped.
 
         A new utterance ends the one before it, so that an agent which forgets to say so holds nothing up.
         """
-        if item_id in self._cut_ids:
+        if item_id in self._cut:
             return
         item = self._items.get(item_id)
         if item is None:
@@ -137,31 +212,37 @@ class Playout:
         """Whether the agent may speak on; False means: wait."""
         return self.queued_ms < MAX_QUEUED_MS
 
-    def due(self, now_ms: float) -> list[SentAudio]:
-        """The pieces to send now, at most `chunk_ms` each, which fill the lead and do not exceed it."""
-        sent: list[SentAudio] = []
-        while (item := self._next_item()) is not None:
-            if self._lead_at(now_ms) > self._send_below_ms(item) + CLOCK_TOLERANCE_MS:
-                break
-            sent.append(self._send(item, now_ms))
+    def due(self, now_ms: float) -> list[SentAudio | EndUtterance]:
+        """The pieces to send now, at most `chunk_ms` each, which fill the lead and do not exceed it.
+
+        After the last piece of a finished utterance comes its end.
+        """
+        sent: list[SentAudio | EndUtterance] = []
+        for item in self._items.values():
+            while item.waiting:
+                lead_ms = max(0.0, self._queue_end_ms - self._run.link_ms - now_ms)
+                if lead_ms > self._send_below_ms(item) + CLOCK_TOLERANCE_MS:
+                    return sent
+                sent.append(self._send(item, now_ms))
+            if item.is_done and not item.is_ended:
+                item.is_ended = True
+                if item.segments:
+                    sent.append(EndUtterance(item.item_id))
         return sent
 
     def next_due_at_ms(self, now_ms: float) -> float | None:
         """When `due` will have something, if nothing else arrives; None while nothing waits."""
-        item = self._next_item()
-        if item is None:
-            return None
-        return max(now_ms, self._queue_end_ms - self._link_ms - self._send_below_ms(item))
+        for item in self._items.values():
+            if item.waiting:
+                return max(now_ms, self._queue_end_ms - self._run.link_ms - self._send_below_ms(item))
+            if item.is_done and not item.is_ended:
+                return now_ms
+        return None
 
     def heard_ms(self, item_id: str, now_ms: float) -> float:
         """How much of an utterance has been heard, never more than was received; 0 for one that is not known."""
         item = self._items.get(item_id)
         return 0.0 if item is None else min(item.heard_ms(now_ms), self._received_ms(item))
-
-    def start_ms(self, item_id: str) -> float | None:
-        """When an utterance is first heard; None while nothing of it was sent."""
-        item = self._items.get(item_id)
-        return item.segments[0].start_ms if item is not None and item.segments else None
 
     def current_item_id(self, now_ms: float) -> str | None:
         """The first utterance of which something is still unheard, None when all was heard."""
@@ -174,9 +255,10 @@ class Playout:
         """The utterances heard to their end since the last call."""
         heard = []
         for item in list(self._items.values()):
-            if not item.is_done or item.waiting or (item.segments and item.sent_end_ms() > now_ms):
+            if not item.is_over or (item.segments and item.sent_end_ms() > now_ms):
                 break
             del self._items[item.item_id]
+            self._heard.append(item)
             start_ms, end_ms = (item.segments[0].start_ms, item.sent_end_ms()) if item.segments else (now_ms, now_ms)
             heard.append(Heard(item.item_id, start_ms, end_ms))
         return heard
@@ -184,7 +266,7 @@ class Playout:
     def next_heard_at_ms(self) -> float | None:
         """When the first finished and completely sent utterance will have been heard."""
         item = next(iter(self._items.values()), None)
-        if item is None or not item.is_done or item.waiting:
+        if item is None or not item.is_over:
             return None
         return item.sent_end_ms() if item.segments else float("-inf")
 
@@ -196,19 +278,34 @@ class Playout:
         if self.current_item_id(now_ms) is None:
             return None
         cuts = []
-        for item in self._items.values():
-            heard_ms = max(0.0, self.heard_ms(item.item_id, now_ms) - self._margin_ms)
+        open_item_id = None
+        for item in list(self._items.values()):
             if item.is_done and not item.waiting and item.segments and item.sent_end_ms() <= now_ms:
                 continue
-            cuts.append(Cut(item.item_id, int(heard_ms), int(self._received_ms(item)), self.start_ms(item.item_id)))
+            if item.segments and not item.is_ended:
+                open_item_id = item.item_id
+            cuts.append(self._cut_off(item, now_ms))
         was_ahead = self._queue_end_ms > now_ms
-        for cut in cuts:
-            del self._items[cut.item_id]
-            self._cut_ids.append(cut.item_id)
         self._waiting_bytes = 0
         if self._has_flush and was_ahead:
             self._queue_end_ms = now_ms
-        return Interruption(tuple(cuts), must_flush=self._has_flush and was_ahead)
+        return Interruption(tuple(cuts), self._has_flush and was_ahead, open_item_id)
+
+    def acknowledge(self, ack: PlaybackAcknowledged, now_ms: float) -> Cut | None:
+        """Set the clock by what the vendor says was heard; the corrected cut where that changes a recent one.
+
+        The vendor is believed within what can be: nothing is heard before it was sent.
+        """
+        cut = self._cut.get(ack.item_id)
+        if cut is not None:
+            return cut.correct(ack, now_ms) if now_ms - cut.at_ms <= LATE_ACK_MS else None
+        item = self._items.get(ack.item_id) or next((each for each in self._heard if each.item_id == ack.item_id), None)
+        if item is None or not item.segments or not ack.was_played:
+            return None
+        expected_ms = item.heard_at_ms(ack.heard_ms)
+        if expected_ms >= self._run.start_ms:
+            self._move_run(now_ms - expected_ms)
+        return None
 
     def is_drained(self, now_ms: float) -> bool:
         """Whether everything enqueued has been heard."""
@@ -218,12 +315,6 @@ class Playout:
         """When everything that was sent will have been heard."""
         return self._queue_end_ms
 
-    def _lead_at(self, now_ms: float) -> float:
-        return max(0.0, self._queue_end_ms - self._link_ms - now_ms)
-
-    def _next_item(self) -> _Item | None:
-        return next((item for item in self._items.values() if item.waiting), None)
-
     def _send_below_ms(self, item: _Item) -> float:
         """The lead under which the next piece may leave: a whole one if it fits, a part before the line runs dry."""
         if not item.is_done and len(item.waiting) < self._chunk_bytes:
@@ -232,14 +323,40 @@ class Playout:
         return max(self._lead_ms - piece_ms, UNDERRUN_GUARD_MS)
 
     def _send(self, item: _Item, now_ms: float) -> SentAudio:
+        offset_ms = (item.received_bytes - len(item.waiting)) / self._bytes_per_ms
         pcm = bytes(item.waiting[: self._chunk_bytes])
         del item.waiting[: len(pcm)]
         self._waiting_bytes -= len(pcm)
         length_ms = len(pcm) / self._bytes_per_ms
-        start_ms = max(now_ms + self._link_ms, self._queue_end_ms)
+        start_ms = self._queue_end_ms
+        if now_ms + self._run.link_ms > start_ms:
+            start_ms = max(now_ms + self._link_ms, start_ms)
+            self._run = _Run(now_ms, start_ms, floor_ms=max(now_ms, self._queue_end_ms))
         self._queue_end_ms = start_ms + length_ms
         item.add_segment(start_ms, length_ms)
-        return SentAudio(PlayAudio(pcm, item.item_id), start_ms)
+        return SentAudio(PlayAudio(pcm, item.item_id, int(offset_ms)), start_ms)
+
+    def _cut_off(self, item: _Item, now_ms: float) -> Cut:
+        received_ms = int(self._received_ms(item))
+        cut = Cut(item.item_id, int(self.heard_ms(item.item_id, now_ms)), received_ms, item.start_ms)
+        del self._items[item.item_id]
+        item.waiting.clear()
+        if len(self._cut) >= MAX_REMEMBERED_CUTS:
+            del self._cut[next(iter(self._cut))]
+        self._cut[item.item_id] = _CutItem(item, cut, now_ms)
+        return cut
+
+    def _move_run(self, by_ms: float) -> None:
+        """Everything since the line last ran dry is heard this much later (or earlier) than was thought."""
+        run = self._run
+        by_ms = min(max(by_ms, run.floor_ms - run.start_ms), run.sent_ms + MAX_LINK_MS - run.start_ms)
+        for item in (*self._heard, *self._items.values()):
+            for part in item.segments:
+                if part.start_ms >= run.start_ms:
+                    part.start_ms += by_ms
+        run.start_ms += by_ms
+        self._queue_end_ms += by_ms
+        self._link_ms += LINK_LEARNING_SHARE * (run.link_ms - self._link_ms)
 
     def _received_ms(self, item: _Item) -> float:
         return item.received_bytes / self._bytes_per_ms

@@ -71,6 +71,7 @@ CUSTOMER_SURVEY: dict[str, str] = {
     "repeat_yes_no": "Please say yes, or no.",
     "not_understood": "Sorry, I did not catch that.",
     "still_there": "Are you still there?",
+    "one_moment": "One moment, please.",
     "goodbye_thanks": "Thank you very much. That is all. Have a nice day. Goodbye.",
     "goodbye_no_time": "No problem. Thank you, and have a nice day. Goodbye.",
     "goodbye_callback": "Certainly. We will call you back later. Goodbye.",

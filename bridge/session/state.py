@@ -23,7 +23,7 @@ from bridge.session.guard import InboundGuard
 from bridge.session.inbox import AgentInbox, Interrupted
 from bridge.session.turns import TurnBook
 from bridge.session.watch import Farewell, Watch
-from telephony.protocols.events import Flush, Hangup, Transfer, VendorCodec
+from telephony.protocols.events import EndUtterance, Flush, Hangup, Transfer, VendorCodec
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class LiveCall:
     # For audio that comes at another rate than the vendor's capabilities say.
     from_odd_rate: Resampler | None = None
     counters: Counters = field(default_factory=Counters)
-    urgent: deque[Flush] = field(default_factory=deque)
+    urgent: deque[Flush | EndUtterance] = field(default_factory=deque)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     room: asyncio.Event = field(default_factory=asyncio.Event)
     answers: list[Answer] = field(default_factory=list)
@@ -132,11 +132,14 @@ def _hush(call: LiveCall) -> bool:
         return False
     for cut in interruption.cuts:
         call.turns.agent_cut(cut, now_ms)
-        call.inbox.put(Interrupted(cut.item_id, cut.heard_ms))
+        if not cut.item_id.startswith(OWN_ITEM_PREFIX):
+            call.inbox.put(Interrupted(cut.item_id, cut.heard_ms))
     if interruption.must_flush:
         call.urgent.append(Flush())
         if call.recorder is not None:
             call.recorder.agent_cut(now_ms)
+    elif interruption.open_item_id is not None:
+        call.urgent.append(EndUtterance(interruption.open_item_id))
     call.room.set()
     call.wake.set()
     return True

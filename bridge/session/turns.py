@@ -93,12 +93,16 @@ class TurnBook:
         self._tell_utterance(utterance)
 
     def agent_cut(self, cut: Cut, now_ms: float) -> None:
-        """An utterance was interrupted; one of which nothing was sent never becomes a turn."""
+        """An utterance was interrupted; one of which nothing was sent never becomes a turn.
+
+        A cut told again says better how much was heard, not when.
+        """
         utterance = self._utterance(cut.item_id)
         if utterance.seq is None:
             del self._utterances[cut.item_id]
             return
-        utterance.end_ms = now_ms
+        if not utterance.is_interrupted:
+            utterance.end_ms = now_ms
         utterance.total_ms, utterance.heard_ms, utterance.is_interrupted = cut.received_ms, cut.heard_ms, True
         self._tell_utterance(utterance)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from bridge.audio.resample import Resampler
 from bridge.audio.vad import SpeechStarted
 from bridge.session.contracts import CloseCode, EndedBy
@@ -16,6 +18,7 @@ from telephony.protocols.events import (
     DtmfReceived,
     Ignored,
     Opened,
+    PlaybackAcknowledged,
     VendorEvent,
     WireMessage,
 )
@@ -67,6 +70,8 @@ def _handle(call: LiveCall, event: VendorEvent) -> None:
         case DtmfReceived(digit=digit):
             call.watch.event(call.now_ms())
             call.inbox.put(KeyPressed(digit))
+        case PlaybackAcknowledged():
+            _played(call, event)
         case Closed(reason=reason):
             call.is_closed_by_vendor = True
             farewell = call.watch.farewell
@@ -74,7 +79,15 @@ def _handle(call: LiveCall, event: VendorEvent) -> None:
         case Ignored():
             call.counters.ignored_messages += 1
         case _:
-            call.watch.event(call.now_ms())
+            assert_never(event)
+
+
+def _played(call: LiveCall, ack: PlaybackAcknowledged) -> None:
+    now_ms = call.now_ms()
+    cut = call.playout.acknowledge(ack, now_ms)
+    if cut is not None:
+        call.turns.agent_cut(cut, now_ms)
+    call.wake.set()
 
 
 def _hear(call: LiveCall, audio: AudioReceived) -> None:

@@ -11,7 +11,7 @@ from bridge.session.inbox import PlayedOut
 from bridge.session.state import OWN_ITEM_PREFIX, CallOver, LiveCall, begin_farewell, say_prompt
 from bridge.session.watch import Due
 from telephony.errors import LocalProtocolError
-from telephony.protocols.events import Hangup, Transfer, VendorCommand
+from telephony.protocols.events import EndUtterance, Hangup, Transfer, VendorCommand
 
 # The recording is handed on this often, so that a killed process loses little of it.
 RECORDING_TICK_MS: Final = 1_000
@@ -53,6 +53,9 @@ async def _send_due(call: LiveCall) -> None:
     while call.urgent:
         await transmit(call, call.urgent.popleft())
     for sent in call.playout.due(call.now_ms()):
+        if isinstance(sent, EndUtterance):
+            await transmit(call, sent)
+            continue
         _record(call, sent)
         call.turns.agent_started(sent.command.item_id, sent.heard_from_ms)
         await transmit(call, sent.command)

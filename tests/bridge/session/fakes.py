@@ -19,13 +19,15 @@ from telephony.protocols.events import (
     Capabilities,
     Closed,
     DtmfReceived,
+    EndUtterance,
     Flush,
     Hangup,
     Ignored,
     Opened,
     PlayAudio,
+    PlaybackAcknowledged,
+    ReportError,
     Transfer,
-    TransferTarget,
     VendorCommand,
     VendorEvent,
 )
@@ -55,21 +57,28 @@ class InlineExecutor(Executor):
 
 
 class WordCodec:
-    """`open`, `key 5`, `bye`, `odd`, `wide` (20 ms at 16 kHz), `end 4415`, bytes for audio; else bad."""
+    """`open`, `key 5`, `bye`, `odd`, `wide` (20 ms at 16 kHz), `heard a 500`, `dropped a 500`, `end 4415`.
 
-    def __init__(self, *, has_flush: bool = False, has_hangup: bool = True, has_transfer: bool = True) -> None:
+    Bytes are audio. With `tells_all` it also says the ends of utterances and what went wrong.
+    """
+
+    def __init__(self, *, tells_all: bool = False, **capabilities: bool) -> None:
         self.capabilities = Capabilities(
             in_rate_hz=8_000,
             out_rate_hz=8_000,
             chunk_ms=100,
             lead_ms=300,
             link_ms=80,
-            has_flush=has_flush,
-            has_playback_ack=False,
-            has_dtmf=True,
-            has_transfer=has_transfer,
-            has_hangup=has_hangup,
+            **{
+                "has_flush": False,
+                "has_playback_ack": False,
+                "has_dtmf": True,
+                "has_transfer": True,
+                "has_hangup": True,
+                **capabilities,
+            },
         )
+        self._tells_all = tells_all
 
     def receive(self, message: str | bytes) -> list[VendorEvent]:
         if isinstance(message, bytes):
@@ -85,6 +94,8 @@ class WordCodec:
                 return [Ignored("odd")]
             case ["wide"]:
                 return [AudioReceived(bytes(640), 16_000)]
+            case ["heard" | "dropped" as what, item_id, heard_ms]:
+                return [PlaybackAcknowledged(item_id, int(heard_ms), was_played=what == "heard")]
             case ["end", code]:
                 raise RemoteProtocolError("bad_end", "the peer cannot go on", close_code=int(code))
             case _:
@@ -98,8 +109,15 @@ class WordCodec:
                 return ["flush"]
             case Hangup() if self.capabilities.has_hangup:
                 return ["hangup"]
-            case Transfer(targets=(TransferTarget(number=extension), *_)) if self.capabilities.has_transfer:
-                return [f"transfer {extension}"]
+            case Transfer(targets=targets) if self.capabilities.has_transfer:
+                numbers = [target.number for target in targets]
+                if not numbers[0].isdigit():
+                    raise LocalProtocolError("no number of ours")
+                return [f"transfer {' '.join(numbers if self.capabilities.takes_target_list else numbers[:1])}"]
+            case EndUtterance(item_id=item_id):
+                return [f"said {item_id}"] if self._tells_all else []
+            case ReportError(detail=detail, is_ours=is_ours):
+                return [f"{'our' if is_ours else 'your'} error: {detail}"] if self._tells_all else []
             case _:
                 raise LocalProtocolError("this vendor has no such word")
 
