@@ -27,6 +27,7 @@ NOT_TO_WATCH = (
 
 def prepare_database() -> None:
     """Migrate, and make what a first start needs."""
+    settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     call_command("migrate", verbosity=0, interactive=False)
     make_groups()
     users = get_user_model().objects

@@ -236,6 +236,15 @@ CALL_LOST_S = env.float("CALL_LOST_S", 60)
 DRAIN_TIMEOUT_S = env.float("DRAIN_TIMEOUT_S", 60)
 RECORD_CALLS = env.bool("RECORD_CALLS", True)
 RESAMPLER = env.str("RESAMPLER", "default")
+OPT_OUT_PHRASES_EN = env.list("OPT_OUT_PHRASES_EN", default=[])
+OPT_OUT_PHRASES_VI = env.list("OPT_OUT_PHRASES_VI", default=[])
+
+# The AI service of agents of the kind livecall_grpc; each agent may name another.
+LIVECALL_GRPC_TARGET = env.str("LIVECALL_GRPC_TARGET", "")
+LIVECALL_GRPC_TLS = env.bool("LIVECALL_GRPC_TLS", False)
+LIVECALL_GRPC_CA_FILE = env.str("LIVECALL_GRPC_CA_FILE", "")
+# Judges an agent's kind and configuration when a person stores it.
+AGENT_CHECK = "bridge.agent_settings.check_agent"
 
 # Webhooks
 WEBHOOK_ALLOW_PRIVATE = env.list("WEBHOOK_ALLOW_PRIVATE", default=[])

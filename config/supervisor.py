@@ -51,28 +51,23 @@ class _Running:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Starts parts in order, watches them, and stops them in reverse order."""
+    """Starts parts, watches them, and stops them in reverse order."""
 
     log_dir: Path
     say: Callable[[str], None]
     _running: dict[str, _Running] = field(default_factory=dict)
 
-    def start(self, part: Part) -> None:
-        """Start a part and wait until it is ready.
+    def start(self, *parts: Part) -> None:
+        """Start parts side by side and wait until all are ready.
 
         Raises:
-            PartFailed: it ended, or was not ready in time.
+            PartFailed: one ended, or was not ready in time.
         """
-        running = _Running(part, self._spawn(part), time.monotonic())
-        self._running[part.name] = running
+        for part in parts:
+            self._running[part.name] = _Running(part, self._spawn(part), time.monotonic())
         deadline_s = time.monotonic() + READY_DEADLINE_S
-        while not part.is_ready():
-            code = running.process.poll()
-            if code is not None:
-                raise PartFailed(f"{part.name} ended at its start (exit {code}).\n{self._tail(part)}")
-            if time.monotonic() > deadline_s:
-                raise PartFailed(f"{part.name} was not ready within {READY_DEADLINE_S:.0f} s.\n{self._tail(part)}")
-            time.sleep(POLL_S)
+        for part in parts:
+            self._await_ready(part, deadline_s)
 
     def watch(self) -> None:
         """Look at every part once and start again what has died."""
@@ -106,6 +101,15 @@ class Supervisor:
                 running.process.kill()
                 running.process.wait()
         self._running.clear()
+
+    def _await_ready(self, part: Part, deadline_s: float) -> None:
+        while not part.is_ready():
+            code = self._running[part.name].process.poll()
+            if code is not None:
+                raise PartFailed(f"{part.name} ended at its start (exit {code}).\n{self._tail(part)}")
+            if time.monotonic() > deadline_s:
+                raise PartFailed(f"{part.name} was not ready within {READY_DEADLINE_S:.0f} s.\n{self._tail(part)}")
+            time.sleep(POLL_S)
 
     def _spawn(self, part: Part) -> subprocess.Popen[bytes]:
         log = self._log_path(part)

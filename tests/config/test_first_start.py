@@ -88,3 +88,9 @@ def test_first_start_makes_the_user_the_groups_and_the_trunk_once(settings):
     assert set(Group.objects.values_list("name", flat=True)) == set(Role.values)
     assert not Group.objects.get(name=Role.SUPERVISOR).permissions.exists()
     assert list(Trunk.objects.values_list("name", "token")) == [("default", "changed since")]
+
+
+def test_the_first_start_makes_its_own_directory(settings, tmp_path):
+    settings.DATA_DIR = tmp_path / "not" / "there"
+    prepare_database()
+    assert settings.DATA_DIR.is_dir()

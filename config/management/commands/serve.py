@@ -20,7 +20,7 @@ from config import embedded_broker
 from config.demo import Demo
 from config.first_start import ADMIN_NAME, prepare_database
 from config.platform import Layout, broker_part, platform_parts, simulator_part
-from config.supervisor import PartFailed, Supervisor
+from config.supervisor import Part, PartFailed, Supervisor
 
 WATCH_EVERY_S = 0.5
 SIMULATOR_PORT = 9100
@@ -42,7 +42,6 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, host: str, port: int, demo: bool, exit_when_finished: bool, **__: Any) -> None:
         refuse_taken_port(host, port, "the platform", "--port")
-        settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
         self.say("preparing the database")
         prepare_database()
         supervisor = Supervisor(settings.DATA_DIR / "logs", self.say)
@@ -69,15 +68,16 @@ class Command(BaseCommand):
             supervisor.start(broker_part(broker, environment))
             redis_url = environment["REDIS_URL"] = broker.url
         layout = Layout(settings.DATA_DIR, host, port, redis_url, environment, settings.DRAIN_TIMEOUT_S)
+        parts: list[Part] = []
         simulator_url, token = "", secrets.token_urlsafe(24)
         if demo:
             simulator_port = SIMULATOR_PORT if is_free("127.0.0.1", SIMULATOR_PORT) else embedded_broker.free_port()
             simulator_url = f"http://127.0.0.1:{simulator_port}"
             ledger = settings.DATA_DIR / "simulator-ledger.jsonl"
-            supervisor.start(simulator_part(layout, port=simulator_port, token=token, ledger=ledger))
-        for part in platform_parts(layout):
-            self.say(f"starting {part.name}")
-            supervisor.start(part)
+            parts.append(simulator_part(layout, port=simulator_port, token=token, ledger=ledger))
+        parts += platform_parts(layout)
+        self.say(f"starting {', '.join(part.name for part in parts)}")
+        supervisor.start(*parts)
         self.say(f"ready {layout.url}")
         if settings.ADMIN_PASSWORD:
             self.say(f"sign in as {ADMIN_NAME} with the password {settings.ADMIN_PASSWORD}")
