@@ -8,6 +8,7 @@ class BridgeConfig(AppConfig):
     name = "bridge"
 
     def ready(self) -> None:
-        from bridge.checks import check_bridge_settings
+        from bridge.checks import check_bridge_settings, check_livecall_settings
 
         register(check_bridge_settings)
+        register(check_livecall_settings)

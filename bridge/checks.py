@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
+from bridge.agents.livecall_grpc.config import check_target
 from bridge.audio.resample import Method
 
 DEFAULT_RESAMPLER = "default"
@@ -24,3 +26,19 @@ def check_bridge_settings(**_: Any) -> list[CheckMessage]:
             id="bridge.E001",
         )
     ]
+
+
+def check_livecall_settings(**_: Any) -> list[CheckMessage]:
+    """Whether the LIVECALL_GRPC_ settings name a server, and a file that can be read."""
+    found: list[CheckMessage] = []
+    target, ca_file = settings.LIVECALL_GRPC_TARGET, settings.LIVECALL_GRPC_CA_FILE
+    try:
+        if target:
+            check_target(target)
+    except ValueError:
+        hint = "Set it to the AI service's host:port, for example ai.example.com:50051, without a scheme."
+        found.append(Error("LIVECALL_GRPC_TARGET is not host:port.", hint=hint, id="bridge.E002"))
+    if ca_file and not Path(ca_file).is_file():
+        hint = "Set it to the PEM file with the authorities, or remove the line."
+        found.append(Error("LIVECALL_GRPC_CA_FILE is no file.", hint=hint, id="bridge.E003"))
+    return found

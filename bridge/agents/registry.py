@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from bridge.agents.base import Agent, AgentSession, AgentUnavailable, Brief
 from bridge.agents.echo import EchoAgent
+from bridge.agents.livecall_grpc.config import LiveCallServer
 from bridge.agents.scripted import ScriptedAgent
 
-AgentFactory: TypeAlias = Callable[[Mapping[str, Any]], Agent]
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What the operator set for all agents of a kind. Agents read no settings: they are given these."""
+
+    livecall: LiveCallServer = field(default_factory=LiveCallServer)
+
+
+AgentFactory: TypeAlias = Callable[[Mapping[str, Any], Installation], Agent]
 
 FACTORIES: Final[Mapping[str, AgentFactory]] = {
-    "scripted": ScriptedAgent,
-    "echo": EchoAgent,
+    "scripted": lambda config, _: ScriptedAgent(config),
+    "echo": lambda config, _: EchoAgent(config),
 }
 
 
@@ -22,7 +32,7 @@ class AgentConfigError(ValueError):
     """There is no agent of this kind, or its configuration cannot be used; the text says what to do."""
 
 
-def build_agent(kind: str, config: Mapping[str, Any]) -> Agent:
+def build_agent(kind: str, config: Mapping[str, Any], installation: Installation) -> Agent:
     """The agent of a kind with its configuration, ready to connect.
 
     Raises:
@@ -32,7 +42,7 @@ def build_agent(kind: str, config: Mapping[str, Any]) -> Agent:
     if factory is None:
         raise AgentConfigError(f"there is no agent of kind {kind!r}; kinds are {', '.join(sorted(FACTORIES))}")
     try:
-        return factory(config)
+        return factory(config, installation)
     except ValueError as error:
         raise AgentConfigError(str(error)) from error
 

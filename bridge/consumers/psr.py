@@ -16,8 +16,9 @@ from typing import Any, Final
 from channels.consumer import AsyncConsumer
 from django.conf import settings
 
+from bridge.agent_settings import agent_of
 from bridge.agents.base import Agent, Brief
-from bridge.agents.registry import AgentConfigError, UnusableAgent, build_agent
+from bridge.agents.registry import AgentConfigError, UnusableAgent
 from bridge.audio.recorder import Recorder
 from bridge.audio.resample import Method
 from bridge.calls import CallDesk, CallRefused, LiveEntry, OpenedCall, broken_summary, call_desk
@@ -146,7 +147,7 @@ def codec_for(opened: OpenedCall) -> VendorCodec:
 
 def _agent(opened: OpenedCall) -> Agent:
     try:
-        return build_agent(opened.agent_kind, opened.agent_config)
+        return agent_of(opened.agent_kind, opened.agent_config)
     except AgentConfigError as error:
         logger.warning("agent cannot be used: %s", error, extra={"call_id": str(opened.call_id)})
         return UnusableAgent(str(error))

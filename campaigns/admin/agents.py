@@ -14,8 +14,9 @@ from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from campaigns.admin.base import changed_values, field_values
 from campaigns.models import Agent, AgentPrompt
-from campaigns.policies.agent_setup import check_agent_config, check_prompt_wav
+from campaigns.policies.agent_setup import check_prompt_wav
 from campaigns.services import definitions
+from campaigns.services.agents import check_agent
 from campaigns.services.prompts import MAX_PROMPT_BYTES, store_prompt
 
 
@@ -48,7 +49,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
     def clean_config(self) -> dict[str, Any]:
         config = self.cleaned_data["config"] or {}
         try:
-            check_agent_config(config)
+            check_agent(self.cleaned_data.get("kind", ""), config)
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
         return dict(config)

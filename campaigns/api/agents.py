@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from drf_spectacular.utils import extend_schema
-from rest_framework import status
+from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,6 +15,7 @@ from campaigns.api.serializers import StrictModelSerializer
 from campaigns.api.views import ReadOnlyView
 from campaigns.models import Agent
 from campaigns.services import definitions
+from campaigns.services.agents import check_agent
 
 
 class AgentSerializer(StrictModelSerializer[Agent]):
@@ -21,6 +25,15 @@ class AgentSerializer(StrictModelSerializer[Agent]):
         model = Agent
         fields = ["id", "name", "kind", "config", "version", "created_at", "updated_at"]
         read_only_fields = ["id", "version", "created_at", "updated_at"]
+
+    def validate(self, attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The fields, where an agent can be built from kind and configuration together."""
+        kind, config = (attrs.get(name, getattr(self.instance or Agent(), name)) for name in ("kind", "config"))
+        try:
+            check_agent(kind, config)
+        except ValueError as error:
+            raise serializers.ValidationError({"config": str(error)}) from error
+        return attrs
 
 
 class AgentView(ReadOnlyView):

@@ -111,7 +111,7 @@ def test_an_agent_is_made_with_its_prompt(admin_client, db, data_dir: Path):
 
 def test_an_agents_version_rises_with_its_configuration(admin_client, agent):
     versions = []
-    for fields in ({"name": "Renamed"}, {"name": "Renamed", "config": '{"script": {}}'}):
+    for fields in ({"name": "Renamed"}, {"name": "Renamed", "config": '{"extension": "101"}'}):
         admin_client.post(change(agent), agent_form(**fields))
         versions.append(Agent.objects.get().version)
     assert versions == [1, 2]
@@ -139,7 +139,9 @@ def test_a_recording_that_cannot_be_played_is_refused(admin_client, agent, data_
     assert not (data_dir / "prompts").exists()
 
 
-@pytest.mark.parametrize("config", ["[1, 2]", "not json", '"text"', '{"a": "' + "x" * 70_000 + '"}'])
+@pytest.mark.parametrize(
+    "config", ["[1, 2]", "not json", '"text"', '{"script": "none such"}', '{"a": "' + "x" * 70_000 + '"}']
+)
 def test_a_configuration_that_is_no_object_is_refused(admin_client, agent, config):
     answer = admin_client.post(change(agent), agent_form(config=config))
     assert (answer.status_code, Agent.objects.get().config) == (200, {})

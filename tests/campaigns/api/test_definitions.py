@@ -111,7 +111,7 @@ def test_an_agent_gets_a_new_version_when_it_will_speak_differently(manager):
     path = f"{AGENTS}{made['id']}/"
     versions = [
         manager.patch(path, change).json()["version"]
-        for change in ({"name": "Survey 2"}, {"config": {"script": "other"}}, {"config": {"script": "other"}}, {})
+        for change in ({"name": "Survey 2"}, {"config": {"extension": "101"}}, {"config": {"extension": "101"}}, {})
     ]
     assert (made["version"], versions) == (1, [1, 2, 2, 2])
 
@@ -123,6 +123,8 @@ def test_an_agent_gets_a_new_version_when_it_will_speak_differently(manager):
         ({"name": "A", "config": "{}"}, ["config"]),
         ({"name": "A", "config": {"text": "a\u0000b"}}, ["config"]),
         ({"name": "A", "config": {"list": [{"deep": "\u0007"}]}}, ["config"]),
+        ({"name": "A", "config": {"script": "none such"}}, ["config"]),
+        ({"name": "A", "kind": "echo", "config": {"delay_ms": -1}}, ["config"]),
         ({"name": "A", "version": 7}, ["version"]),
         ({"name": ""}, ["name"]),
         ({"name": "x" * 101}, ["name"]),
