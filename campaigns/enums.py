@@ -146,6 +146,7 @@ class ResultStep(TextChoices):
     TRANSCRIPT_FILE = "transcript_file", "Transcript file"
     CALL_FILE = "call_file", "Call-data file"
     ANALYSIS = "analysis", "Analysis"
+    OPT_OUT = "opt_out", "Spoken opt-out"
     RECORDING = "recording", "Switch recording"
     WEBHOOKS = "webhooks", "Webhooks"
 

@@ -46,6 +46,14 @@ class CallRefused(CampaignsError):
         self.code = code
 
 
+class CallRequestRefused(CampaignsError):
+    """What was asked for during a call cannot be done; the text is for whoever asked."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
 class BadCallToken(CampaignsError):
     """A call token is malformed, forged or expired; `code` says which."""
 

@@ -102,6 +102,7 @@ class BridgeNode(models.Model):
     live_calls = models.PositiveIntegerField(default=0)
     is_draining = models.BooleanField("draining", default=False)
     seen_at = models.DateTimeField()
+    gauges = models.JSONField(default=dict, help_text="What it measured since the beat before, and its counts so far")
 
     def __str__(self) -> str:
         return self.name

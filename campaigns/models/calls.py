@@ -36,6 +36,11 @@ class Call(models.Model):
     disposition = models.CharField(max_length=40, blank=True)
     answers = models.JSONField(default=list, help_text="[{key, question, value, at_ms}]")
     transferred_to = models.CharField(max_length=32, blank=True)
+    callback_at = models.DateTimeField(null=True, help_text="When the customer asked to be called again")
+    callback_note = models.CharField(max_length=200, blank=True)
+    is_agent_broken = models.BooleanField(
+        "agent broken", default=False, help_text="The agent failed in a way that trying again cannot help"
+    )
     metrics = models.JSONField(default=dict, help_text="The bridge's counters")
     recording_path = models.CharField(max_length=200, blank=True, help_text="The bridge's own, under DATA_DIR")
     switch_recording_path = models.CharField(
@@ -67,6 +72,10 @@ class Call(models.Model):
                 fields=["ended_at"], condition=Q(is_processed=False, ended_at__isnull=False), name="call_unprocessed"
             ),
             models.Index(fields=["-started_at"], name="call_by_start"),
+            models.Index(fields=["agent", "-ended_at"], name="call_by_agent"),
+            models.Index(
+                fields=["agent", "ended_at"], condition=Q(ended_by=EndedBy.AGENT_FAILED), name="call_agent_failed"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -78,6 +78,9 @@ class Contact(models.Model):
     state = models.CharField(max_length=16, choices=ContactState, default=ContactState.PENDING)
     state_reason = models.CharField(max_length=60, blank=True, help_text="Why it is blocked, exhausted or waiting")
     next_attempt_at = models.DateTimeField(null=True)
+    callback_at = models.DateTimeField(
+        null=True, help_text="When the customer asked to be called; goes before all others and beyond the last attempt"
+    )
     priority = models.SmallIntegerField(default=0)
     attempts_made = models.PositiveSmallIntegerField(default=0, help_text="Attempts that count")
     releases = models.PositiveSmallIntegerField(default=0, help_text="Releases in a row; sets the back-off")
@@ -99,6 +102,11 @@ class Contact(models.Model):
                 fields=["campaign", "-priority", "next_attempt_at", "id"],
                 condition=Q(state=ContactState.PENDING),
                 name="contact_due",
+            ),
+            models.Index(
+                fields=["campaign", "next_attempt_at", "id"],
+                condition=Q(state=ContactState.PENDING, callback_at__isnull=False),
+                name="contact_callback_due",
             ),
             models.Index(fields=["campaign", "state"], name="contact_by_state"),
             models.Index(fields=["phone_number"], name="contact_by_number"),

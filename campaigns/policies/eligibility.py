@@ -101,6 +101,7 @@ class DialFacts:
     number_fault: str
     is_suppressed: bool
     attempts_made: int
+    has_asked_for_call: bool
     max_attempts: int
     window: CallingWindow
     zones: tuple[str, ...]
@@ -132,7 +133,7 @@ def dial_gates(facts: DialFacts, now: datetime) -> list[GateState]:
         gate(Gate.SUPPRESSED, not facts.is_suppressed, "Take it off the list to call it."),
         gate(
             Gate.MAX_ATTEMPTS,
-            facts.attempts_made < facts.max_attempts,
+            facts.attempts_made < facts.max_attempts or facts.has_asked_for_call,
             f"{facts.attempts_made} of {facts.max_attempts} are used.",
         ),
         _window_gate(facts, now),

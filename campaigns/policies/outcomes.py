@@ -10,6 +10,7 @@ from campaigns.enums import AttemptState, ContactState, Outcome
 from campaigns.policies.cadence import Cadence, release_wait_s
 
 DO_NOT_CALL = "do_not_call"
+CALLBACK = "callback"
 # What a conversation turned out to be may correct "answered": nobody was reached.
 DISPOSITION_OUTCOMES: Mapping[str, Outcome] = {"voicemail": Outcome.MACHINE}
 
@@ -63,7 +64,11 @@ class RedialRules:
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnd:
-    """How one attempt ended. `retry_at` is set where the rule that refused it knows when it opens."""
+    """How one attempt ended.
+
+    `retry_at` is set where the rule that refused it knows when it opens, `callback_at` where the customer asked to be
+    called again.
+    """
 
     outcome: Outcome
     at: datetime
@@ -71,16 +76,21 @@ class AttemptEnd:
     disposition: str = ""
     has_talked: bool = False
     retry_at: datetime | None = None
+    callback_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where the contact stands with this attempt counted in. `ended` counts its counted attempts by outcome."""
+    """Where the contact stands with this attempt counted in.
+
+    `ended` counts its counted attempts by outcome; `is_callback` says that the attempt was asked for by the customer.
+    """
 
     attempts_made: int
     releases: int
     ended: Mapping[str, int]
     is_campaign_canceled: bool = False
+    is_callback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +117,12 @@ def settle(end: AttemptEnd, progress: Progress, rules: RedialRules) -> Settlemen
     """The contact's next state after an attempt: always a time to try again, or a final state with its reason."""
     if end.disposition == DO_NOT_CALL:
         return Settlement(ContactState.BLOCKED, DO_NOT_CALL)
+    if end.callback_at is not None and not progress.is_campaign_canceled:
+        rested_at = end.at + timedelta(seconds=rules.floor_s(end.outcome, has_talked=end.has_talked))
+        return Settlement(ContactState.PENDING, CALLBACK, 0, max(end.callback_at, rested_at))
     if end.outcome in FINAL_STATES:
         return Settlement(FINAL_STATES[end.outcome], end.reason or end.outcome.value)
-    if progress.ended.get(Outcome.ANSWERED):
+    if progress.ended.get(Outcome.ANSWERED) and not progress.is_callback:
         # An earlier attempt was answered after its deadline, while this one was under way.
         return Settlement(ContactState.DONE, "answered_before")
     if progress.is_campaign_canceled:

@@ -116,12 +116,18 @@ def free_bridge_slots(now: datetime) -> int:
 
 
 def due_contacts(campaign: Campaign, *, now: datetime, limit: int) -> Iterator[Contact]:
-    """Contacts of a campaign that are due, the most important and then the longest waiting first; locks them.
+    """Contacts of a campaign that are due, locked: who asked to be called, then by importance and length of waiting.
 
     One range of the `contact_due` index per priority: asking for all priorities at once would read every contact of
     the first that is not due before it reached the second.
     """
     waiting = Contact.objects.filter(campaign=campaign, state=ContactState.PENDING)
+    if limit <= 0:
+        return
+    asked_for = list(_locked_due(waiting.filter(callback_at__isnull=False), now, limit))
+    yield from asked_for
+    limit -= len(asked_for)
+    waiting = waiting.filter(callback_at=None)
     for _ in range(PRIORITY_STEPS):
         if limit <= 0:
             return
@@ -150,6 +156,7 @@ def facts_for(contact: Contact, *, now: datetime, frozen_number: str = "") -> Di
         number_fault=number_fault(contact.phone_number),
         is_suppressed=is_suppressed(contact.phone_number, now),
         attempts_made=contact.attempts_made,
+        has_asked_for_call=contact.callback_at is not None,
         max_attempts=campaign.max_attempts,
         window=window,
         zones=zones_for(contact, window),

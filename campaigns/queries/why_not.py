@@ -12,6 +12,7 @@ from campaigns.enums import CampaignState, ContactState, Outcome, TrunkHold
 from campaigns.models import Campaign, Contact, Trunk
 from campaigns.policies.calling_window import is_open, next_opening
 from campaigns.policies.eligibility import Gate, GateState, dial_gates, gate
+from campaigns.policies.outcomes import CALLBACK
 from campaigns.policies.pacing import TokenBucket, pace_factor
 from campaigns.queries.dialing import (
     facts_for,
@@ -34,6 +35,7 @@ class Blocker:
 
 
 WAIT_LABELS = {
+    CALLBACK: "Waiting for the time they asked to be called at",
     Gate.WINDOW.value: "Waiting for the calling window",
     Gate.RECENT_CALL.value: "Waiting because the number was just called",
     Gate.NUMBER_BUSY.value: "Waiting for another call to the same number to end",

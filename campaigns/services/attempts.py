@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 
 from campaigns.enums import AttemptState, Outcome, SuppressionSource
 from campaigns.errors import BadCallToken, CallRefused, IllegalTransition
-from campaigns.models import AttemptLog, CallAttempt, Contact
+from campaigns.models import AttemptLog, Call, CallAttempt, Contact, SuppressedNumber
 from campaigns.policies import call_tokens
 from campaigns.policies.outcomes import (
     CORRECTABLE_OUTCOMES,
@@ -103,7 +103,8 @@ def end_attempt(
     with transaction.atomic():
         attempt = CallAttempt.objects.select_for_update(of=("self",)).get(pk=attempt_id)
         has_talked = attempt.answered_at is not None
-        end = AttemptEnd(outcome, now, reason, disposition, has_talked, retry_at)
+        callback_at = Call.objects.filter(attempt=attempt).values_list("callback_at", flat=True).first()
+        end = AttemptEnd(outcome, now, reason, disposition, has_talked, retry_at, callback_at)
         if attempt.state == AttemptState.ENDED:
             if only_from is not None:
                 raise IllegalTransition("The attempt has ended by now.")
@@ -250,8 +251,11 @@ def _correct(attempt: CallAttempt, end: AttemptEnd) -> Contact:
 
 
 def _apply_disposition(attempt: CallAttempt, end: AttemptEnd) -> None:
-    if end.disposition == DO_NOT_CALL:
-        suppress(attempt.phone_number, reason="Asked for during a call", source=SuppressionSource.CALL, now=end.at)
+    call = Call.objects.filter(attempt=attempt).first()
+    if end.disposition == DO_NOT_CALL and not SuppressedNumber.objects.filter(call=call, call__isnull=False).exists():
+        suppress(
+            attempt.phone_number, reason="Asked for during a call", source=SuppressionSource.CALL, now=end.at, call=call
+        )
 
 
 def _log(

@@ -48,7 +48,7 @@ MAX_DISPOSITION_CHARS = 40
 MAX_CALL_MS = 24 * 3_600_000
 SWEEP_BATCH = 200
 # What is made of the turns is made again when turns come late.
-STEPS_MADE_OF_TURNS = (ResultStep.TRANSCRIPT_FILE, ResultStep.CALL_FILE, ResultStep.ANALYSIS)
+STEPS_MADE_OF_TURNS = (ResultStep.TRANSCRIPT_FILE, ResultStep.CALL_FILE, ResultStep.ANALYSIS, ResultStep.OPT_OUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,7 @@ class CallEnd:
     transferred_to: str = ""
     recording_path: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
+    is_agent_broken: bool = False
 
 
 def open_psr_call(*, token: str, vendor_call_id: str, query: Mapping[str, str], now: datetime) -> OpenedCall:
@@ -182,7 +183,8 @@ def record_findings(*, call_id: UUID, answers: Sequence[Mapping[str, Any]], disp
         if call.ended_at is not None and call.ended_by != EndedBy.INTERRUPTED:
             return
         call.answers = clean_json(answers)
-        call.disposition = clean_text(disposition, max_chars=MAX_DISPOSITION_CHARS)
+        # Empty says nothing: a wish never to be called again may stand there already.
+        call.disposition = clean_text(disposition, max_chars=MAX_DISPOSITION_CHARS) or call.disposition
         call.save(update_fields=["answers", "disposition"])
         if call.ended_at is not None:
             _redo_steps(call_id)
@@ -207,14 +209,16 @@ def touch_calls(*, call_ids: Iterable[UUID], now: datetime) -> None:
 
 def finish_call(*, call_id: UUID, end: CallEnd, now: datetime) -> bool:
     """End a call; True for the one caller that did it. Safe to repeat, from anywhere, in any order."""
+    disposition = clean_text(end.disposition, max_chars=MAX_DISPOSITION_CHARS)
     told = {
         "ended_at": now,
         "ended_by": ended_by_of(end.ended_by),
-        "disposition": clean_text(end.disposition, max_chars=MAX_DISPOSITION_CHARS),
+        **({"disposition": disposition} if disposition else {}),
         "answers": clean_json(end.answers),
         "transferred_to": clean_text(end.transferred_to, max_chars=32),
         "recording_path": clean_text(end.recording_path, max_chars=200),
         "metrics": clean_json(end.metrics),
+        "is_agent_broken": end.is_agent_broken,
     }
     return _finish(call_id, Call.objects.all(), told, now)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db.models import Count, QuerySet
 
-from campaigns.enums import AttemptState, CampaignState, ContactState, WebhookEvent
+from campaigns.enums import AttemptState, CampaignState, ContactState, Outcome, WebhookEvent
 from campaigns.models import CallAttempt, Contact
 from campaigns.policies.outcomes import AttemptEnd, Progress, is_counted, settle
 from campaigns.queries.dialing import opening_for, redial_rules
@@ -27,11 +27,13 @@ def settle_contact(contact_id: int, end: AttemptEnd) -> Contact:
             releases=contact.releases,
             ended=_ended_by_outcome(contact_id),
             is_campaign_canceled=contact.campaign.state == CampaignState.CANCELED,
+            is_callback=contact.callback_at is not None,
         )
         settlement = settle(end, progress, redial_rules(contact.campaign))
         contact.state = next_state(CONTACT_STEPS, ContactState(contact.state), settlement.state)
         contact.state_reason = settlement.reason
         contact.releases = settlement.releases
+        contact.callback_at = _callback_after(contact, end)
         contact.next_attempt_at = (
             opening_for(contact, settlement.next_attempt_at) if settlement.next_attempt_at is not None else None
         )
@@ -91,6 +93,12 @@ def record_contact_finished(contact: Contact, *, now: datetime) -> None:
             "disposition": contact.disposition,
         },
     )
+
+
+def _callback_after(contact: Contact, end: AttemptEnd) -> datetime | None:
+    """A wish to be called stands until it was talked about, replaced by another, or nobody will call any more."""
+    is_over = contact.state != ContactState.PENDING or end.outcome == Outcome.ANSWERED
+    return end.callback_at if is_over else end.callback_at or contact.callback_at
 
 
 def _ended_by_outcome(contact_id: int) -> Counter[str]:

@@ -22,6 +22,7 @@ from campaigns.policies.clean_text import clean_text
 from campaigns.policies.step_backoff import LEASE, MAX_TRIES, wait_after_failure
 from campaigns.queries.call_facts import call_facts
 from campaigns.services.analysis import analyze_call
+from campaigns.services.call_requests import heed_spoken_opt_out
 from campaigns.services.outbox import record_event
 from campaigns.services.recordings import fetch_switch_recording
 from campaigns.services.step_results import Done, GivenUp, NotYet, StepResult
@@ -142,6 +143,10 @@ def _analysis(row: CallStep, now: datetime) -> StepResult:
     return Done({"summary": analyze_call(row.call_id, now=now).summary})
 
 
+def _opt_out(row: CallStep, now: datetime) -> StepResult:
+    return Done({"phrase": heed_spoken_opt_out(row.call_id, now=now)})
+
+
 def _recording(row: CallStep, now: datetime) -> StepResult:
     return fetch_switch_recording(row.call_id, misses=int(row.result.get("misses", 0)), now=now)
 
@@ -179,6 +184,7 @@ _WORK: Mapping[ResultStep, Callable[[CallStep, datetime], StepResult]] = {
     ResultStep.TRANSCRIPT_FILE: _transcript_file,
     ResultStep.CALL_FILE: _call_file,
     ResultStep.ANALYSIS: _analysis,
+    ResultStep.OPT_OUT: _opt_out,
     ResultStep.RECORDING: _recording,
     ResultStep.WEBHOOKS: _webhooks,
 }

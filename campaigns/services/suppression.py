@@ -7,29 +7,36 @@ from datetime import datetime
 from django.db import transaction
 
 from campaigns.enums import ContactState, SuppressionSource
-from campaigns.models import Contact, SuppressedNumber
+from campaigns.models import Call, Contact, SuppressedNumber
 from campaigns.services.contacts import finish_waiting
 
 SUPPRESSED = "suppressed"
 
 
 def suppress(
-    phone_number: str, *, reason: str, source: SuppressionSource, now: datetime, expires_at: datetime | None = None
+    phone_number: str,
+    *,
+    reason: str,
+    source: SuppressionSource,
+    now: datetime,
+    expires_at: datetime | None = None,
+    call: Call | None = None,
 ) -> SuppressedNumber:
     """Put a number on the do-not-call list and block every contact that waits to be dialed on it.
 
-    Adding it again keeps the stricter of the two expiries; None never expires. Contacts being dialed right now are
-    stopped by the gate, which reads the list in the transaction of the marker.
+    `call` is the one in which it was asked for. Adding it again keeps the stricter of the two expiries; None never
+    expires. Contacts being dialed right now are stopped by the gate, which reads the list in the transaction of the
+    marker.
     """
     with transaction.atomic():
         entry, is_new = SuppressedNumber.objects.select_for_update().get_or_create(
             phone_number=phone_number,
-            defaults={"reason": reason[:200], "source": source, "expires_at": expires_at},
+            defaults={"reason": reason[:200], "source": source, "expires_at": expires_at, "call": call},
         )
         if not is_new:
             entry.reason, entry.source = reason[:200] or entry.reason, source
-            entry.expires_at = _later(entry.expires_at, expires_at)
-            entry.save(update_fields=["reason", "source", "expires_at"])
+            entry.expires_at, entry.call = _later(entry.expires_at, expires_at), call
+            entry.save(update_fields=["reason", "source", "expires_at", "call"])
         if expires_at is None or expires_at > now:
             waiting = Contact.objects.filter(phone_number=phone_number, state=ContactState.PENDING)
             finish_waiting(waiting, state=ContactState.BLOCKED, reason=SUPPRESSED, now=now)

@@ -34,6 +34,7 @@ CLEAR = DialFacts(
     number_fault="",
     is_suppressed=False,
     attempts_made=0,
+    has_asked_for_call=False,
     max_attempts=3,
     window=WINDOW,
     zones=("UTC",),
@@ -99,4 +100,9 @@ def test_the_first_closed_gate_decides() -> None:
 
 def test_a_gate_opens_at_its_moment() -> None:
     facts = replace(CLEAR, throttled_until=NOW, rested_at=NOW)
+    assert first_closed(dial_gates(facts, NOW)) is None
+
+
+def test_a_call_that_was_asked_for_needs_no_attempt_left() -> None:
+    facts = replace(CLEAR, attempts_made=3, has_asked_for_call=True)
     assert first_closed(dial_gates(facts, NOW)) is None

@@ -38,10 +38,20 @@ def settled(outcome: Outcome, *, progress: Progress | None = None, rules: Redial
     st.booleans(),
     st.booleans(),
     st.sampled_from(["", "voicemail", "do_not_call", "completed"]),
+    st.booleans(),
+    st.none() | st.integers(-9_000, 9_000),
 )
-def test_nobody_is_lost(outcome, made, releases, is_canceled, has_talked, disposition) -> None:
-    progress = Progress(made, releases, {outcome.value: made}, is_canceled)
-    settlement = settled(outcome, progress=progress, disposition=disposition, has_talked=has_talked, reason="why")
+def test_nobody_is_lost(outcome, made, releases, is_canceled, has_talked, disposition, is_callback, callback_s) -> None:
+    progress = Progress(made, releases, {outcome.value: made}, is_canceled, is_callback)
+    callback_at = None if callback_s is None else NOW + timedelta(seconds=callback_s)
+    settlement = settled(
+        outcome,
+        progress=progress,
+        disposition=disposition,
+        has_talked=has_talked,
+        reason="why",
+        callback_at=callback_at,
+    )
     assert settlement.state in CONTACT_STEPS[ContactState.DIALING]
     assert settlement.reason
     is_waiting = settlement.state is ContactState.PENDING
@@ -85,6 +95,31 @@ def test_attempts_used_up(progress, reason) -> None:
 def test_an_earlier_late_answer_ends_the_contact() -> None:
     progress = Progress(2, 0, {"answered": 1, "no_answer": 1})
     assert settled(Outcome.NO_ANSWER, progress=progress).state is ContactState.DONE
+
+
+TOMORROW = NOW + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("callback_at", "next_attempt_at"),
+    [(TOMORROW, TOMORROW), (NOW + timedelta(seconds=60), NOW + timedelta(seconds=900))],
+)
+def test_who_asks_to_be_called_again_waits_for_that_time_whatever_has_been_tried(callback_at, next_attempt_at) -> None:
+    used_up = Progress(3, 0, {"answered": 1, "no_answer": 2})
+    settlement = settled(Outcome.ANSWERED, progress=used_up, has_talked=True, callback_at=callback_at)
+    assert (settlement.state, settlement.reason) == (ContactState.PENDING, "callback")
+    assert settlement.next_attempt_at == next_attempt_at
+
+
+def test_never_again_outweighs_a_callback() -> None:
+    settlement = settled(Outcome.ANSWERED, disposition="do_not_call", callback_at=TOMORROW)
+    assert settlement.state is ContactState.BLOCKED
+
+
+def test_a_callback_nobody_takes_is_tried_again_by_the_cadence() -> None:
+    progress = Progress(2, 0, {"answered": 1, "no_answer": 1}, is_callback=True)
+    settlement = settled(Outcome.NO_ANSWER, progress=progress)
+    assert (settlement.state, settlement.reason) == (ContactState.PENDING, "no_answer")
 
 
 def test_a_release_with_a_known_opening_waits_for_it_and_resets_the_back_off() -> None:

@@ -225,6 +225,7 @@ def test_late_turns_make_what_was_made_of_turns_again():
         ResultStep.TRANSCRIPT_FILE: StepState.PENDING,
         ResultStep.CALL_FILE: StepState.PENDING,
         ResultStep.ANALYSIS: StepState.PENDING,
+        ResultStep.OPT_OUT: StepState.PENDING,
         ResultStep.RECORDING: StepState.DONE,
         ResultStep.WEBHOOKS: StepState.DONE,
     }
@@ -432,6 +433,7 @@ def test_findings_of_a_call_the_sweeper_ended_are_kept_and_obeyed():
         ResultStep.TRANSCRIPT_FILE,
         ResultStep.CALL_FILE,
         ResultStep.ANALYSIS,
+        ResultStep.OPT_OUT,
     }
 
 

@@ -55,7 +55,7 @@ def test_a_call_without_a_switch_recording_is_processed_by_the_other_steps(data_
 
     assert states(call)[ResultStep.RECORDING] == StepState.SKIPPED
     assert steps.due_steps(call_id=call.id, now=END) == WITHOUT_RECORDING
-    assert [run(call, step) for step in WITHOUT_RECORDING] == [StepState.DONE] * 4
+    assert [run(call, step) for step in WITHOUT_RECORDING] == [StepState.DONE] * 5
     assert steps.due_steps(call_id=call.id, now=END) == []
     assert Call.objects.get().is_processed
     assert [path.suffix for path in (data_dir / "transcripts").iterdir()] == [".json"]
@@ -98,6 +98,7 @@ def test_a_full_disk_costs_only_the_file(data_dir):
         ResultStep.TRANSCRIPT_FILE: StepState.FAILED,
         ResultStep.CALL_FILE: StepState.DONE,
         ResultStep.ANALYSIS: StepState.DONE,
+        ResultStep.OPT_OUT: StepState.DONE,
         ResultStep.WEBHOOKS: StepState.DONE,
     }
     row = call.steps.get(step=ResultStep.TRANSCRIPT_FILE)
