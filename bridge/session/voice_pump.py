@@ -52,6 +52,9 @@ async def transmit(call: LiveCall, command: VendorCommand) -> None:
 async def _send_due(call: LiveCall) -> None:
     while call.urgent:
         await transmit(call, call.urgent.popleft())
+    if not call.watch.has_begun:
+        # Some vendors name their stream when they open it, and audio must carry that name. Opening it wakes us.
+        return
     for sent in call.playout.due(call.now_ms()):
         if isinstance(sent, EndUtterance):
             await transmit(call, sent)
@@ -124,7 +127,7 @@ def _next_at_ms(call: LiveCall) -> float:
     now_ms = call.now_ms()
     candidates = [
         call.watch.next_at_ms(_drained_at_ms(call)),
-        call.playout.next_due_at_ms(now_ms),
+        call.playout.next_due_at_ms(now_ms) if call.watch.has_begun else None,
         call.playout.next_heard_at_ms(),
         now_ms + RECORDING_TICK_MS if call.recorder is not None else None,
     ]

@@ -43,6 +43,11 @@ class Watch:
         self._has_asked = False
         self.farewell: Farewell | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the vendor's stream is open."""
+        return self._has_begun
+
     def event(self, now_ms: float) -> None:
         """The vendor said something that belongs to the call."""
         if not self._has_begun:

@@ -77,6 +77,18 @@ def test_agent_audio_never_runs_ahead_of_the_lead():
             assert sent_ms <= at_s * 1000 + 300 + 0.1
 
 
+def test_nothing_is_said_before_the_stream_is_open():
+    async def vendor(leg: ScriptedLeg) -> None:
+        await asyncio.sleep(3)
+        leg.say("open")
+        await leg.silence(60)
+
+    call = run(play_call(vendor, says(*sentence("a", "Good day", 1), EndCall())))
+    assert next(at_s for at_s, _ in call.leg.sent) == pytest.approx(3, abs=0.01)
+    assert call.leg.said_at("hangup") == pytest.approx(4.08, abs=0.01)
+    assert call.leg.audio_ms == 1_000
+
+
 def test_customer_hangup_ends_the_call_at_once():
     async def vendor(leg: ScriptedLeg) -> None:
         leg.say("open")
