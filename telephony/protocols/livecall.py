@@ -8,7 +8,7 @@ that page leaves open, and what was chosen, stands in docs/reference/wire/liveca
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, assert_never
@@ -47,6 +47,7 @@ _MAX_FIELD_CHARS: Final = 128
 _MAX_URL_BYTES: Final = 2048
 _MAX_ERROR_CHARS: Final = 200
 _IS_OUTBOUND: Final = MappingProxyType({"inbound": False, "outbound": True, "": False})
+_CALL_ID: Final = re.compile(r"[A-Za-z0-9._:@+-]{1,128}")
 _NUMBER: Final = re.compile(r"\+?[1-9][0-9]{6,14}")
 _OUR_FAULT: Final = 500
 _THEIR_FAULT: Final = 400
@@ -74,6 +75,7 @@ class LiveCallServerCodec:
 
         Raises:
             LocalProtocolError: a rate nobody sends, or no audio in a message.
+            RemoteProtocolError: a path with an id that is none, or with a number that is not E.164.
         """
         if in_rate_hz not in IN_RATES_HZ or chunk_ms < 1:
             raise LocalProtocolError(f"in_rate_hz must be one of {IN_RATES_HZ} and chunk_ms at least 1")
@@ -91,9 +93,7 @@ class LiveCallServerCodec:
             takes_target_list=True,
             confirms_hangup=False,
         )
-        path = handshake.path if handshake is not None else {}
-        self._call_id = path.get("call_id", "")
-        self._number = path.get("customer_phone_number", "")
+        self._call_id, self._number = _read_path(handshake.path if handshake is not None else {})
         self._workspace_id = workspace_id
         self._tells_audio_format = tells_audio_format
         self._chunk_bytes = chunk_ms * OUT_RATE_HZ // 1000 * PCM16_SAMPLE_BYTES
@@ -227,6 +227,16 @@ class LiveCallServerCodec:
 
     def _signal(self, name: str, **details: Any) -> str:
         return _message("signal", {name: {"call_id": self._call_id, **details}})
+
+
+def _read_path(path: Mapping[str, str]) -> tuple[str, str]:
+    """The call's id and the customer's number, both empty where there is no path."""
+    call_id, number = path.get("call_id", ""), path.get("customer_phone_number", "")
+    if path and not _CALL_ID.fullmatch(call_id):
+        raise _bad_start("bad_call_id", "the path must name the call")
+    if path and not _NUMBER.fullmatch(number):
+        raise _bad_start("bad_number", "the customer's number must be E.164")
+    return call_id, number
 
 
 def _text(info: dict[str, Any], name: str) -> str:

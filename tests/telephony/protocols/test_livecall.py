@@ -161,9 +161,17 @@ def test_initial_info_that_is_no_object_is_a_bad_start(info):
 
 @pytest.mark.parametrize("number", ["", "0987654321", "+84 987", "abc", "+1234567890123456"])
 def test_number_that_is_not_e164_is_a_bad_start(number):
-    path = Handshake(path={"call_id": CALL_ID, "customer_phone_number": number})
-    message = initial_info(customer_phone_number=number)
-    assert refusal_of(LiveCallServerCodec(path), message) == ("bad_number", 4400)
+    with pytest.raises(RemoteProtocolError) as refusal:
+        LiveCallServerCodec(Handshake(path={"call_id": CALL_ID, "customer_phone_number": number}))
+    assert refusal.value.code == "bad_number"
+    assert refusal_of(LiveCallServerCodec(), initial_info(customer_phone_number=number)) == ("bad_number", 4400)
+
+
+@pytest.mark.parametrize("call_id", ["", "a b", "../x", "x" * 129, "a\nb", "é"])
+def test_path_must_name_the_call(call_id):
+    with pytest.raises(RemoteProtocolError) as refusal:
+        LiveCallServerCodec(Handshake(path={"call_id": call_id, "customer_phone_number": NUMBER}))
+    assert refusal.value.code == "bad_call_id"
 
 
 def test_only_the_configured_workspace_is_let_in():
