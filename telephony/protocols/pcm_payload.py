@@ -79,6 +79,12 @@ def split_stereo(interleaved: bytes) -> tuple[bytes, bytes]:
     return samples[::2].tobytes(), samples[1::2].tobytes()
 
 
+def mix_down(interleaved: bytes) -> bytes:
+    """One channel from interleaved two-channel PCM16 (whole frames): the mean of both."""
+    samples = np.frombuffer(interleaved, "<i2").astype(np.int32)
+    return ((samples[::2] + samples[1::2]) >> 1).astype("<i2").tobytes()
+
+
 def join_stereo(left: bytes, right: bytes) -> bytes:
     """Interleaved two-channel PCM16 from two equally long mono channels.
 

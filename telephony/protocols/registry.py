@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from telephony.protocols.events import Handshake, VendorCodec
 from telephony.protocols.livecall import LiveCallServerCodec
 from telephony.protocols.psr import PsrServerCodec
+from telephony.protocols.ucid import make_ucid_codec
 
 Options: TypeAlias = Mapping[str, Any]
 
@@ -60,6 +61,14 @@ _SPECS = (
         Pass.KEY_IN_QUERY,
         lambda handshake, own: LiveCallServerCodec(handshake, **own),
         {"workspace_id": str, "has_kill_audio": bool, "tells_audio_format": bool, "in_rate_hz": int},
+    ),
+    ProtocolSpec(
+        "ucid",
+        "KooKoo (ucid)",
+        r"ws",
+        Pass.KEY_IN_QUERY,
+        make_ucid_codec,
+        {"sip_number": str, "confirms_hangup": bool},
     ),
 )
 

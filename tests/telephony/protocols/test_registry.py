@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from telephony.errors import LocalProtocolError
 from telephony.protocols.events import Channel, Handshake, Opened
 from telephony.protocols.psr import PsrServerCodec
 from telephony.protocols.registry import PROTOCOLS, Pass
@@ -28,6 +29,15 @@ def test_livecall_route_tells_the_codec_whose_call_it_is():
     assert codec.capabilities.has_flush
     (opened,) = codec.receive('{"initial_info":{"call_id":"c-1"}}')
     assert opened == Opened("c-1", customer_number="+84901234567")
+
+
+def test_ucid_makes_a_codec_of_an_endpoints_options():
+    make = PROTOCOLS["ucid"].codec
+
+    assert make(Handshake(), {"sip_number": "520123", "confirms_hangup": False}).capabilities.confirms_hangup is False
+    assert make(Handshake(), {}).capabilities.confirms_hangup is True
+    with pytest.raises(LocalProtocolError):
+        make(Handshake(), {"sip_number": "sip:520123@example.com"})
 
 
 @pytest.mark.parametrize("spec", PROTOCOLS.values(), ids=list(PROTOCOLS))
