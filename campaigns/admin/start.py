@@ -76,6 +76,9 @@ NEXT_STEPS: tuple[NextStep, ...] = (
 )
 PLACES: Mapping[ConcernKind, Place] = {
     ConcernKind.BRIDGE: Place("campaigns.view_bridgenode", "admin:campaigns_bridgenode_changelist"),
+    ConcernKind.AGENT: Place(
+        "campaigns.view_agent", "admin:campaigns_agent_changelist", "admin:campaigns_agent_change"
+    ),
     ConcernKind.TRUNK: Place(
         "campaigns.view_trunk", "admin:campaigns_trunk_changelist", "admin:campaigns_trunk_change"
     ),

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from campaigns.enums import CampaignState, Outcome, TrunkHold
+from campaigns.policies.agent_breaker import AgentOutage
 from campaigns.policies.calling_window import CallingWindow, is_open, next_opening
 
 
@@ -22,6 +23,7 @@ class Gate(StrEnum):
     TRUNK_DISABLED = "trunk_disabled"
     TRUNK_HELD = "trunk_held"
     TRUNK_THROTTLED = "trunk_throttled"
+    AGENT = "agent_unavailable"
     NUMBER_CHANGED = "number_changed"
     NUMBER_CLASS = "number_not_allowed"
     SUPPRESSED = "suppressed"
@@ -44,6 +46,7 @@ LABELS: Mapping[Gate, str] = {
     Gate.TRUNK_DISABLED: "The trunk is enabled and has a token",
     Gate.TRUNK_HELD: "The trunk is not held",
     Gate.TRUNK_THROTTLED: "The switch has not asked for a pause",
+    Gate.AGENT: "The agent works",
     Gate.NUMBER_CHANGED: "The number is still the contact's",
     Gate.NUMBER_CLASS: "The number may be dialed",
     Gate.SUPPRESSED: "The number is not on the do-not-call list",
@@ -87,8 +90,9 @@ class GateState:
 class DialFacts:
     """All that the dial-time gates look at, read in one transaction.
 
-    `frozen_number` is the number the attempt was claimed for; `number_fault` is empty for a number of an allowed
-    class; `rested_at` is when a number that was just called may be called again, None if it was not.
+    `agent_trial_at` is set with an outage: when one call may try the agent again. `frozen_number` is the number the
+    attempt was claimed for; `number_fault` is empty for a number of an allowed class; `rested_at` is when a number that
+    was just called may be called again, None if it was not.
     """
 
     campaign_state: CampaignState
@@ -96,6 +100,8 @@ class DialFacts:
     trunk_hold: TrunkHold
     trunk_hold_detail: str
     throttled_until: datetime | None
+    agent_outage: AgentOutage | None
+    agent_trial_at: datetime | None
     contact_number: str
     frozen_number: str
     number_fault: str
@@ -128,6 +134,7 @@ def dial_gates(facts: DialFacts, now: datetime) -> list[GateState]:
             "The switch answered 429.",
             facts.throttled_until,
         ),
+        _agent_gate(facts, now),
         gate(Gate.NUMBER_CHANGED, facts.contact_number == facts.frozen_number, "It changed after the claim.", now),
         gate(Gate.NUMBER_CLASS, not facts.number_fault, facts.number_fault),
         gate(Gate.SUPPRESSED, not facts.is_suppressed, "Take it off the list to call it."),
@@ -169,6 +176,13 @@ def refusal_retry_at(closed: GateState, now: datetime) -> datetime | None:
     A campaign that is not running claims nobody, so its contacts need no wait of their own.
     """
     return now if closed.code is Gate.CAMPAIGN else closed.opens_at
+
+
+def _agent_gate(facts: DialFacts, now: datetime) -> GateState:
+    trial_at = facts.agent_trial_at
+    if facts.agent_outage is None or (trial_at is not None and trial_at <= now):
+        return GateState(Gate.AGENT, True)
+    return GateState(Gate.AGENT, False, f"{facts.agent_outage.reason} One call a minute tries it.", trial_at)
 
 
 def _window_gate(facts: DialFacts, now: datetime) -> GateState:

@@ -21,6 +21,7 @@ from campaigns.models import (
     WebhookEndpoint,
 )
 from campaigns.models.webhooks import SWITCHED_OFF_BY_HAND
+from campaigns.queries.agent_outages import agents_out
 from campaigns.queries.dialing import live_nodes
 from campaigns.queries.preflight import preflight
 
@@ -35,6 +36,7 @@ class ConcernKind(StrEnum):
     """What a concern is about; `subject_id` is the id of such a row."""
 
     BRIDGE = "bridge"
+    AGENT = "agent"
     TRUNK = "trunk"
     CAMPAIGN = "campaign"
     IMPORT = "import"
@@ -88,6 +90,16 @@ def _bridge(now: datetime) -> Iterator[Concern]:
             ConcernKind.BRIDGE,
             "No bridge takes calls, so nothing is dialed.",
             "Start the platform's web and bridge part; its log says why it is not there.",
+        )
+
+
+def _agents(now: datetime) -> Iterator[Concern]:
+    for agent, outage in agents_out(now)[:SHOWN_OF_EACH]:
+        yield Concern(
+            ConcernKind.AGENT,
+            f"The agent “{agent.name}” does not work.",
+            f"{outage.reason} Only one call a minute is dialed for it. See its configuration, key and quota.",
+            agent.pk,
         )
 
 
@@ -160,6 +172,7 @@ def _steps(now: datetime) -> Iterator[Concern]:
 
 _LOOKS: tuple[Callable[[datetime], Iterator[Concern]], ...] = (
     _bridge,
+    _agents,
     _trunks,
     _launches,
     _imports,

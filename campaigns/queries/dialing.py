@@ -16,6 +16,7 @@ from campaigns.policies.calling_window import NEVER_OPEN, CallingWindow, next_op
 from campaigns.policies.eligibility import DialFacts
 from campaigns.policies.outcomes import RedialRules
 from campaigns.policies.pacing import free_slots
+from campaigns.queries.agent_outages import outage_of, trial_of
 from telephony.errors import PhoneNumberError
 from telephony.phone_numbers import parse_phone_number, timezones_of
 
@@ -145,12 +146,15 @@ def facts_for(contact: Contact, *, now: datetime, frozen_number: str = "") -> Di
     """The facts of a contact whose campaign and trunk are loaded, as of now. `frozen_number` is an attempt's."""
     campaign, trunk = contact.campaign, contact.campaign.trunk
     window = window_of(campaign)
+    agent_outage = outage_of(campaign.agent_id, now)
     return DialFacts(
         campaign_state=CampaignState(campaign.state),
         is_trunk_usable=trunk.is_enabled and bool(trunk.token),
         trunk_hold=TrunkHold(trunk.hold),
         trunk_hold_detail=trunk.hold_detail,
         throttled_until=trunk.throttled_until,
+        agent_outage=agent_outage,
+        agent_trial_at=None if agent_outage is None else trial_of(campaign.agent_id, now),
         contact_number=contact.phone_number,
         frozen_number=frozen_number or contact.phone_number,
         number_fault=number_fault(contact.phone_number),

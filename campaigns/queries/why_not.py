@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Count, Min, Sum
+from django.utils import timezone
 
 from campaigns.enums import CampaignState, ContactState, Outcome, TrunkHold
 from campaigns.models import Campaign, Contact, Trunk
@@ -14,6 +15,7 @@ from campaigns.policies.calling_window import is_open, next_opening
 from campaigns.policies.eligibility import Gate, GateState, dial_gates, gate
 from campaigns.policies.outcomes import CALLBACK
 from campaigns.policies.pacing import TokenBucket, pace_factor
+from campaigns.queries.agent_outages import outage_of, trial_of
 from campaigns.queries.dialing import (
     facts_for,
     free_bridge_slots,
@@ -37,6 +39,7 @@ class Blocker:
 WAIT_LABELS = {
     CALLBACK: "Waiting for the time they asked to be called at",
     Gate.WINDOW.value: "Waiting for the calling window",
+    Gate.AGENT.value: "Waiting because the agent was unavailable",
     Gate.RECENT_CALL.value: "Waiting because the number was just called",
     Gate.NUMBER_BUSY.value: "Waiting for another call to the same number to end",
     Gate.TRUNK_HELD.value: "Waiting because the trunk was held",
@@ -105,6 +108,11 @@ def _campaign_blockers(campaign: Campaign, waiting: int, now: datetime) -> Itera
         yield Blocker(Gate.TRUNK_HELD, f"The trunk is held: {TrunkHold(trunk.hold).label}", waiting)
     if trunk.throttled_until is not None and trunk.throttled_until > now:
         yield Blocker(Gate.TRUNK_THROTTLED, "The switch asked for a pause", waiting, trunk.throttled_until)
+    outage = outage_of(campaign.agent_id, now)
+    if outage is not None:
+        since = f"{timezone.localtime(outage.since):%Y-%m-%d %H:%M}"
+        label = f"The agent has been unavailable since {since}. {outage.reason}"
+        yield Blocker(Gate.AGENT, label, waiting, trial_of(campaign.agent_id, now))
     window = window_of(campaign)
     if window.is_never_open:
         yield Blocker(Gate.WINDOW, "The calling window is never open", waiting)

@@ -20,6 +20,7 @@ from campaigns.models import AttemptLog, CallAttempt, Campaign, Contact, Trunk
 from campaigns.policies.calling_window import next_opening
 from campaigns.policies.eligibility import Gate
 from campaigns.policies.pacing import Load, TokenBucket, pace_factor, take_turns
+from campaigns.queries.agent_outages import trials_left
 from campaigns.queries.dialing import (
     due_contacts,
     free_bridge_slots,
@@ -86,22 +87,27 @@ def _choose(trunk: Trunk, open_calls: dict[int, int], limit: int, now: datetime)
     chosen: list[tuple[_Turn, Contact]] = []
     by_priority: dict[int, list[_Turn]] = defaultdict(list)
     running = Campaign.objects.filter(trunk=trunk, state=CampaignState.RUNNING).order_by("id")
+    trials: dict[int, int | None] = {}
     for campaign in running:
+        if campaign.agent_id not in trials:
+            trials[campaign.agent_id] = trials_left(campaign.agent_id, now)
         bucket = TokenBucket(campaign.bucket_tokens, campaign.bucket_at)
         bucket = bucket.refilled(rate_per_s=campaign.calls_per_second, now=now)
         load = Load(campaign.max_concurrent_calls, open_calls.get(campaign.pk, 0), bucket)
-        by_priority[campaign.priority].append(_Turn(campaign, bucket, load.allowance))
+        left = trials[campaign.agent_id]
+        allowance = load.allowance if left is None else min(load.allowance, left)
+        by_priority[campaign.priority].append(_Turn(campaign, bucket, allowance))
     for priority in sorted(by_priority, reverse=True):
-        left = limit - len(chosen)
-        if left <= 0:
+        places = limit - len(chosen)
+        if places <= 0:
             break
         turns = {turn.campaign.pk: turn for turn in by_priority[priority]}
         queues = {
-            campaign_id: _open_contacts(turn.campaign, min(turn.allowance, left), now)
+            campaign_id: _open_contacts(turn.campaign, min(turn.allowance, places), now)
             for campaign_id, turn in turns.items()
         }
         order = sorted(turns, key=lambda campaign_id: _served_at(turns[campaign_id].campaign))
-        chosen += [(turns[campaign_id], contact) for campaign_id, contact in take_turns(queues, order, left)]
+        chosen += [(turns[campaign_id], contact) for campaign_id, contact in take_turns(queues, order, places)]
     return chosen
 
 

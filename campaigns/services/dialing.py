@@ -19,11 +19,12 @@ from django.db import IntegrityError, transaction
 from campaigns.crash_points import reach
 from campaigns.enums import AttemptState, Outcome, TrunkHold
 from campaigns.errors import IllegalTransition
-from campaigns.models import CallAttempt, Campaign, CampaignEvent, Contact
+from campaigns.models import Agent, CallAttempt, Campaign, CampaignEvent, Contact
 from campaigns.policies import call_tokens
 from campaigns.policies.eligibility import dial_gates, first_closed, refusal_outcome, refusal_retry_at
 from campaigns.policies.parameter_template import Recipient, parse_template
 from campaigns.policies.stream_channels import stream_channel
+from campaigns.queries.agent_outages import outage_of
 from campaigns.queries.dialing import facts_for
 from campaigns.services import trunks
 from campaigns.services.attempts import advance, end_attempt, placed_deadline, token_keys, unknown_deadline
@@ -74,6 +75,7 @@ def mark(attempt_id: UUID, fence: int, *, now: datetime) -> DialOrder | None:
         if attempt is None:
             return None
         contact = attempt.contact
+        _queue_for_trial(contact.campaign.agent_id, now)
         facts = facts_for(contact, now=now, frozen_number=attempt.phone_number)
         closed = first_closed(dial_gates(facts, now))
         if closed is not None:
@@ -145,6 +147,12 @@ def _lock_claimed(attempt_id: UUID, fence: int, now: datetime) -> CallAttempt | 
         pk=attempt_id, fence=fence, state=AttemptState.CLAIMED, deadline_at__gt=now
     )
     return claimed.select_related("contact__campaign__trunk", "trunk").first()
+
+
+def _queue_for_trial(agent_id: int, now: datetime) -> None:
+    """Where the agent is out, let one worker after the other look whether its trial has been taken."""
+    if outage_of(agent_id, now) is not None:
+        Agent.objects.select_for_update().get(pk=agent_id)
 
 
 def _mint(attempt: CallAttempt, now: datetime) -> str:

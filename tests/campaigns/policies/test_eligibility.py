@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from campaigns.enums import CampaignState, Outcome, TrunkHold
+from campaigns.policies.agent_breaker import AgentOutage
 from campaigns.policies.calling_window import WEEKDAYS, parse_window
 from campaigns.policies.eligibility import (
     LABELS,
@@ -29,6 +30,8 @@ CLEAR = DialFacts(
     trunk_hold=TrunkHold.NONE,
     trunk_hold_detail="",
     throttled_until=None,
+    agent_outage=None,
+    agent_trial_at=None,
     contact_number="+84912345678",
     frozen_number="+84912345678",
     number_fault="",
@@ -53,6 +56,14 @@ CLOSED: list[tuple[Any, ...]] = [
     ),
     ({"trunk_hold": TrunkHold.MANUAL}, Gate.TRUNK_HELD, "Held by a person", None, Outcome.RELEASED, None),
     ({"throttled_until": LATER}, Gate.TRUNK_THROTTLED, "The switch answered 429.", LATER, Outcome.RELEASED, LATER),
+    (
+        {"agent_outage": AgentOutage(NOW, "It failed."), "agent_trial_at": LATER},
+        Gate.AGENT,
+        "It failed. One call a minute tries it.",
+        LATER,
+        Outcome.RELEASED,
+        LATER,
+    ),
     ({"contact_number": "+1"}, Gate.NUMBER_CHANGED, "It changed after the claim.", NOW, Outcome.RELEASED, NOW),
     ({"number_fault": "No."}, Gate.NUMBER_CLASS, "No.", None, Outcome.BLOCKED, None),
     ({"is_suppressed": True}, Gate.SUPPRESSED, "Take it off the list to call it.", None, Outcome.BLOCKED, None),
@@ -99,7 +110,8 @@ def test_the_first_closed_gate_decides() -> None:
 
 
 def test_a_gate_opens_at_its_moment() -> None:
-    facts = replace(CLEAR, throttled_until=NOW, rested_at=NOW)
+    outage = AgentOutage(NOW, "It failed.")
+    facts = replace(CLEAR, throttled_until=NOW, rested_at=NOW, agent_outage=outage, agent_trial_at=NOW)
     assert first_closed(dial_gates(facts, NOW)) is None
 
 

@@ -12,6 +12,7 @@ from campaigns.errors import CallRequestRefused
 from campaigns.models import BridgeNode, Call, CampaignEvent, Contact, SuppressedNumber, TranscriptTurn
 from campaigns.queries.dialing import due_contacts
 from campaigns.services import calls
+from campaigns.services.attempts import end_attempt
 from campaigns.services.call_requests import (
     add_to_dnc,
     heed_spoken_opt_out,
@@ -29,10 +30,10 @@ SOON = NOW + timedelta(minutes=1)
 TOMORROW = NOW + timedelta(days=1)
 
 
-def live_call(**contact) -> Call:
+def live_call() -> Call:
     """A call that is being held, of a contact that is being dialed."""
     campaign = make_campaign(max_attempts=1, calls_per_second=100)
-    contact = make_contact(campaign, state=ContactState.DIALING, **contact)
+    contact = make_contact(campaign, state=ContactState.DIALING)
     attempt = make_attempt(
         contact, at=NOW - timedelta(seconds=30), state=AttemptState.IN_CALL, answered_at=NOW - timedelta(seconds=20)
     )
@@ -127,7 +128,7 @@ def test_callback_stands_until_it_was_talked_about(outcome, stands) -> None:
     contact = make_contact(campaign, state=ContactState.DIALING, callback_at=NOW)
     make_attempt(contact, at=NOW - timedelta(days=1), outcome=Outcome.ANSWERED)
     attempt = make_attempt(contact)
-    calls.attempts.end_attempt(attempt.pk, outcome=outcome, reason="", now=SOON)
+    end_attempt(attempt.pk, outcome=outcome, reason="", now=SOON)
     contact.refresh_from_db()
     assert (contact.state == ContactState.PENDING, contact.callback_at is not None) == (stands, stands)
 
