@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from telephony.protocols.events import Handshake, VendorCodec
 from telephony.protocols.livecall import LiveCallServerCodec
 from telephony.protocols.psr import PsrServerCodec
+from telephony.protocols.twilio import TwilioServerCodec
 from telephony.protocols.ucid import make_ucid_codec
 
 Options: TypeAlias = Mapping[str, Any]
@@ -69,6 +70,13 @@ _SPECS = (
         Pass.KEY_IN_QUERY,
         make_ucid_codec,
         {"sip_number": str, "confirms_hangup": bool},
+    ),
+    ProtocolSpec(
+        "twilio",
+        "Twilio",
+        r"twilio/(?P<key>[A-Za-z0-9._-]{16,512})",
+        Pass.KEY_IN_PATH,
+        lambda _, own: TwilioServerCodec(**own),
     ),
 )
 
