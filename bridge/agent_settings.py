@@ -10,6 +10,7 @@ from django.conf import settings
 
 from bridge.agents.base import Agent
 from bridge.agents.livecall_grpc.config import LiveCallServer
+from bridge.agents.openai_realtime import RealtimeAccess
 from bridge.agents.registry import Installation, build_agent
 
 
@@ -21,6 +22,12 @@ def installation() -> Installation:
             target=settings.LIVECALL_GRPC_TARGET,
             is_tls=settings.LIVECALL_GRPC_TLS,
             ca_file=Path(ca_file) if ca_file else None,
+        ),
+        openai=RealtimeAccess(
+            url=settings.OPENAI_REALTIME_URL,
+            api_key=settings.OPENAI_API_KEY,
+            auth_header=settings.OPENAI_AUTH_HEADER,
+            model=settings.OPENAI_REALTIME_MODEL,
         ),
     )
 

@@ -8,7 +8,8 @@ class BridgeConfig(AppConfig):
     name = "bridge"
 
     def ready(self) -> None:
-        from bridge.checks import check_bridge_settings, check_livecall_settings
+        from bridge.checks import check_bridge_settings, check_livecall_settings, check_openai_settings
 
         register(check_bridge_settings)
         register(check_livecall_settings)
+        register(check_openai_settings)

@@ -72,6 +72,7 @@ class ImportState(TextChoices):
 class AgentKind(TextChoices):
     SCRIPTED = "scripted", "Scripted agent"
     ECHO = "echo", "Echo"
+    OPENAI_REALTIME = "openai_realtime", "OpenAI Realtime"
 
 
 class App(TextChoices):

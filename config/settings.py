@@ -243,6 +243,13 @@ OPT_OUT_PHRASES_VI = env.list("OPT_OUT_PHRASES_VI", default=[])
 LIVECALL_GRPC_TARGET = env.str("LIVECALL_GRPC_TARGET", "")
 LIVECALL_GRPC_TLS = env.bool("LIVECALL_GRPC_TLS", False)
 LIVECALL_GRPC_CA_FILE = env.str("LIVECALL_GRPC_CA_FILE", "")
+
+# The model of agents of the kind openai_realtime, at OpenAI or at a service that speaks its protocol.
+OPENAI_API_KEY = read_secret(env, "OPENAI_API_KEY", default="")
+OPENAI_REALTIME_URL = env.str("OPENAI_REALTIME_URL", "wss://api.openai.com/v1/realtime")
+OPENAI_REALTIME_MODEL = env.str("OPENAI_REALTIME_MODEL", "gpt-realtime-2.1")
+OPENAI_AUTH_HEADER = env.str("OPENAI_AUTH_HEADER", "Authorization")
+
 # Judges an agent's kind and configuration when a person stores it.
 AGENT_CHECK = "bridge.agent_settings.check_agent"
 

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from bridge.agents.base import Agent, AgentSession, AgentUnavailable, Brief
 from bridge.agents.echo import EchoAgent
 from bridge.agents.livecall_grpc.config import LiveCallServer
+from bridge.agents.openai_realtime import RealtimeAccess, RealtimeAgent
 from bridge.agents.scripted import ScriptedAgent
 
 
@@ -18,6 +19,7 @@ class Installation:
     """What the operator set for all agents of a kind. Agents read no settings: they are given these."""
 
     livecall: LiveCallServer = field(default_factory=LiveCallServer)
+    openai: RealtimeAccess = field(default_factory=RealtimeAccess)
 
 
 AgentFactory: TypeAlias = Callable[[Mapping[str, Any], Installation], Agent]
@@ -25,6 +27,7 @@ AgentFactory: TypeAlias = Callable[[Mapping[str, Any], Installation], Agent]
 FACTORIES: Final[Mapping[str, AgentFactory]] = {
     "scripted": lambda config, _: ScriptedAgent(config),
     "echo": lambda config, _: EchoAgent(config),
+    "openai_realtime": lambda config, installation: RealtimeAgent(config, installation.openai),
 }
 
 
