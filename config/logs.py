@@ -10,8 +10,8 @@ from typing import Any
 
 import structlog
 
-# A call token stands in a URL path or a query value; whoever reads a log must not be able to use it.
-_TOKEN_IN_PATH = re.compile(r"(/psr/)[^\s?\"'/]+")
+# A call token or an endpoint's key stands in a URL path or a query value; no reader of a log may be able to use it.
+_TOKEN_IN_PATH = re.compile(r"(/(?:psr|twilio|ucid/callback)/)[^\s?\"'/]+")
 _TOKEN_IN_QUERY = re.compile(r"([?&](?:token|trunkline_token|key)=)[^\s&\"']+")
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 

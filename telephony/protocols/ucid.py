@@ -171,8 +171,9 @@ class UcidServerCodec:
             vendor_call_id=ucid,
             tenant=short_text(fields.get("x_account")),
             parameters=parameters or {},
-            # So named by the vendor: `call_id` is the caller's number, `did` the one that was called.
-            customer_number=short_text(fields.get("call_id")),
+            # So named by the vendor: `call_id` is the caller's number, `did` the one that was called. Its E.164 form is
+            # told over HTTP only, and comes back in the headers that we ask for.
+            customer_number=short_text((parameters or {}).get("cid_e164")) or short_text(fields.get("call_id")),
             own_number=short_text(fields.get("did")),
             is_outbound="outbound_sid" in (parameters or {}),
         )
