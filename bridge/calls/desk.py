@@ -18,15 +18,20 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from bridge.calls.database import DatabaseThreads
+from bridge.calls.gauges import Gauges
+from bridge.calls.journal import FLUSH_EVERY_S, Journal
+from bridge.calls.pulse import LoopLag
 from bridge.calls.recordings import Recordings
-from bridge.calls.unwritten import Unwritten, plain_answers
-from bridge.session import CallSummary, EndedBy, Findings, Turn
-from campaigns.errors import BadCallToken, CallRefused
+from bridge.calls.records import do_request, end_record, findings_record, replay, request_record, turn_record
+from bridge.calls.unwritten import Unwritten, draft_of, plain_answers
+from bridge.session import Action, ActionResult, CallSummary, EndedBy, Findings, Turn
+from campaigns.errors import BadCallToken, CallRefused, CallRequestRefused
 from campaigns.policies import call_tokens
 from campaigns.services import bridge_nodes
 from campaigns.services.attempts import token_keys
@@ -38,6 +43,9 @@ logger = logging.getLogger(__name__)
 # Source: reliability budgets: the opening of a call, which PSR waits for.
 OPEN_DEADLINE_S: Final = 5.0
 PUBLISH_DEADLINE_S: Final = 1.0
+# Both fit into the time the session gives an action (`Limits.action_s`): first the database, then the disk.
+REQUEST_DEADLINE_S: Final = 1.5
+KEEP_DEADLINE_S: Final = 0.4
 WRITE_EVERY_S: Final = 1.0
 NODE_HEARTBEAT_S: Final = 5.0
 CALL_HEARTBEAT_S: Final = 10.0
@@ -80,6 +88,9 @@ class CallDesk:
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="bridge-publish")
         self.unwritten = Unwritten(self._database)
         self.recordings = Recordings(data_dir, self._database)
+        self.journal = Journal(data_dir / "spool")
+        self.gauges = Gauges()
+        self._lag = LoopLag()
         self._live: dict[UUID, LiveEntry] = {}
         self._opening = 0
         self._ends: deque[_WaitingEnd] = deque(maxlen=MAX_WAITING_ENDS)
@@ -128,16 +139,41 @@ class CallDesk:
 
     def turn(self, call_id: UUID, turn: Turn) -> None:
         """Remember a turn for the writer; the last telling of a turn is the one that is written."""
-        self.unwritten.add_turn(call_id, turn)
+        draft = draft_of(turn)
+        self.unwritten.add_turn(call_id, draft)
+        self.journal.note(call_id, turn_record(draft))
+        self.gauges.turn(call_id, turn)
 
     def learned(self, call_id: UUID, findings: Findings) -> None:
         """Remember for the writer all that the agent has learned so far."""
         self.unwritten.set_findings(call_id, findings)
+        self.journal.note(call_id, findings_record(plain_answers(findings.answers), findings.disposition))
+
+    async def perform(self, call_id: UUID, action: Action) -> ActionResult:
+        """Do what the customer asked for; well done once the database or, while that is away, the disk has it."""
+        now = timezone.now()
+        self.unwritten.add_request(call_id, action, now)
+        try:
+            await self._database.run(partial(do_request, call_id, action, now), REQUEST_DEADLINE_S)
+        except (DatabaseError, TimeoutError) as error:
+            logger.warning("request put off: %s", type(error).__name__, extra={"call_id": str(call_id)})
+            return await self._keep_request(call_id, action, now)
+        except CallRequestRefused as refused:
+            self.unwritten.drop_request(call_id, action)
+            return ActionResult(ok=False, error=refused.detail)
+        except ObjectDoesNotExist:
+            self.unwritten.drop_request(call_id, action)
+            return ActionResult(ok=False, error="The call is not known.")
+        self.unwritten.drop_request(call_id, action)
+        return ActionResult(ok=True)
 
     async def finish(self, call_id: UUID, summary: CallSummary, recording: Path | None) -> None:
         """Record the end of a call, after what was said in it; without a database both wait for the writer."""
         self._live.pop(call_id, None)
-        await self._settle(_WaitingEnd(call_id, self._end_of(summary, recording), timezone.now()))
+        self.gauges.ended(call_id, summary)
+        waiting = _WaitingEnd(call_id, self._end_of(summary, recording), timezone.now())
+        self.journal.note(call_id, end_record(waiting.end, waiting.at))
+        await self._settle(waiting)
 
     def stop_all(self) -> None:
         """End every call politely."""
@@ -145,9 +181,12 @@ class CallDesk:
             entry.stop.set()
 
     async def run(self) -> None:
-        """Write what waits, show that process and calls live, and repair recordings; until cancelled."""
+        """Write what waits, show that process and calls live, and repair what dead processes left; until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(_every(WRITE_EVERY_S, self._write))
+            group.create_task(_every(FLUSH_EVERY_S, self._flush))
+            group.create_task(_every(REPAIR_EVERY_S, self.replay_journals))
+            group.create_task(self._lag.watch())
             group.create_task(_every(NODE_HEARTBEAT_S, self._beat_node))
             group.create_task(_every(self._call_heartbeat_s, self._touch))
             group.create_task(_every(REPAIR_EVERY_S, self.recordings.repair))
@@ -155,6 +194,7 @@ class CallDesk:
     async def close(self) -> None:
         """Write what waits, give back the node's row, and stop the threads. Call it after `run` was cancelled."""
         await self._write()
+        await self.journal.close()
         await self._database.settle(partial(bridge_nodes.retire, name=self.name))
         self._database.close()
         self.recordings.close()
@@ -174,7 +214,36 @@ class CallDesk:
         if not is_settled:
             self._ends.append(waiting)
             return
+        await self.journal.forget(waiting.call_id)
         await self._hurry(waiting.call_id)
+
+    async def replay_journals(self) -> None:
+        """Write what dead processes had on the disk and not in the database."""
+        for left in await self.journal.abandoned():
+            if left.skipped_bytes:
+                told = {"call_id": str(left.call_id), "skipped_bytes": left.skipped_bytes}
+                logger.warning("journal damaged", extra=told)
+                self.gauges.count("journal_skipped_bytes", left.skipped_bytes)
+            work = partial(replay, left.call_id, left.records, now=timezone.now())
+            if not await self._database.settle(work):
+                return
+            await self.journal.forget_abandoned(left)
+            logger.info("journal replayed", extra={"call_id": str(left.call_id), "records": len(left.records)})
+
+    async def _flush(self) -> None:
+        await self.journal.flush()
+
+    async def _keep_request(self, call_id: UUID, action: Action, now: datetime) -> ActionResult:
+        record = request_record(action, now)
+        if record is None:
+            return ActionResult(ok=False, error="The database does not answer.")
+        self.journal.note(call_id, record)
+        try:
+            async with asyncio.timeout(KEEP_DEADLINE_S):
+                is_kept = await self.journal.flush()
+        except TimeoutError:
+            is_kept = False
+        return ActionResult(ok=is_kept, error="" if is_kept else "It could not be written down.")
 
     async def _hurry(self, call_id: UUID) -> None:
         """Ask for the call's results now. A dead broker costs a second at most: the sweeper finds the call anyway."""
@@ -192,6 +261,12 @@ class CallDesk:
             capacity=self.capacity,
             live_calls=self.live_calls,
             is_draining=self.is_draining,
+            gauges={
+                "loop_lag_ms": round(self._lag.take(), 1),
+                "first_words_ms": self.gauges.first_words_ms,
+                "waiting_turns": self.unwritten.turns,
+                "totals": self.gauges.totals | {"lost_turns": self.unwritten.lost_turns},
+            },
             now=timezone.now(),
         )
         await self._database.settle(beat)
@@ -207,6 +282,7 @@ class CallDesk:
             answers=plain_answers(summary.answers),
             transferred_to=summary.transferred_to,
             recording_path="" if recording is None else self.recordings.name_of(recording),
+            is_agent_broken=summary.is_agent_broken,
             metrics={**asdict(summary.counters), "duration_ms": summary.duration_ms, "detail": summary.detail},
         )
 

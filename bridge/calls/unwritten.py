@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import asdict
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -12,7 +13,8 @@ from uuid import UUID
 from django.utils import timezone
 
 from bridge.calls.database import DatabaseThreads
-from bridge.session import Answer, Findings, Turn
+from bridge.calls.records import do_request_late
+from bridge.session import Action, Answer, Findings, Turn
 from campaigns.services.calls import TurnDraft, record_findings, record_turns
 
 logger = logging.getLogger(__name__)
@@ -20,16 +22,18 @@ logger = logging.getLogger(__name__)
 # Some hours of transcript of a full process; beyond it the oldest turns are given up, and counted.
 MAX_TURNS: Final = 20_000
 MAX_FINDINGS: Final = 2_000
+MAX_REQUESTS: Final = 2_000
 
 
 class Unwritten:
-    """Turns and findings by call, each as it was told last."""
+    """Turns and findings by call, each as it was told last, and what customers asked for."""
 
     def __init__(self, database: DatabaseThreads) -> None:
         self.lost_turns = 0
         self._database = database
         self._turns: dict[tuple[UUID, int], TurnDraft] = {}
         self._findings: dict[UUID, Findings] = {}
+        self._requests: dict[tuple[UUID, Action], datetime] = {}
 
     @property
     def turns(self) -> int:
@@ -39,9 +43,9 @@ class Unwritten:
     @property
     def call_ids(self) -> list[UUID]:
         """The calls of which something waits, the longest waiting first."""
-        return list(dict.fromkeys([*(call_id for call_id, _ in self._turns), *self._findings]))
+        return list(dict.fromkeys([*(call_id for call_id, _ in (*self._turns, *self._requests)), *self._findings]))
 
-    def add_turn(self, call_id: UUID, turn: Turn) -> None:
+    def add_turn(self, call_id: UUID, turn: TurnDraft) -> None:
         """Remember a turn in place of its earlier telling."""
         key = (call_id, turn.seq)
         if key not in self._turns and len(self._turns) >= MAX_TURNS:
@@ -49,7 +53,7 @@ class Unwritten:
             if not self.lost_turns:
                 logger.warning("turns are given up: the database has been away for too long")
             self.lost_turns += 1
-        self._turns[key] = _draft(turn)
+        self._turns[key] = turn
 
     def set_findings(self, call_id: UUID, findings: Findings) -> None:
         """Remember all that the agent of a call has learned so far."""
@@ -57,9 +61,31 @@ class Unwritten:
             del self._findings[next(iter(self._findings))]
         self._findings[call_id] = findings
 
+    def add_request(self, call_id: UUID, action: Action, at: datetime) -> None:
+        """Remember what a customer asked for at that moment."""
+        if len(self._requests) >= MAX_REQUESTS:
+            del self._requests[next(iter(self._requests))]
+        self._requests[call_id, action] = at
+
+    def drop_request(self, call_id: UUID, action: Action) -> None:
+        """It was done, or cannot be."""
+        self._requests.pop((call_id, action), None)
+
     async def write(self, call_id: UUID) -> bool:
         """Write what waits of a call; whether nothing does any more."""
-        return await self._write_turns(call_id) and await self._write_findings(call_id)
+        return (
+            await self._write_requests(call_id)
+            and await self._write_turns(call_id)
+            and await self._write_findings(call_id)
+        )
+
+    async def _write_requests(self, call_id: UUID) -> bool:
+        for (asked_id, action), at in list(self._requests.items()):
+            if asked_id == call_id:
+                if not await self._database.settle(partial(do_request_late, call_id, action, at)):
+                    return False
+                self.drop_request(call_id, action)
+        return True
 
     async def _write_turns(self, call_id: UUID) -> bool:
         batch = {key: draft for key, draft in self._turns.items() if key[0] == call_id}
@@ -95,7 +121,8 @@ def plain_answers(answers: Iterable[Answer]) -> list[dict[str, Any]]:
     return [asdict(answer) for answer in answers]
 
 
-def _draft(turn: Turn) -> TurnDraft:
+def draft_of(turn: Turn) -> TurnDraft:
+    """A turn as the platform keeps it; one that is still being spoken ends where it began."""
     return TurnDraft(
         seq=turn.seq,
         speaker=turn.speaker.value,

@@ -142,7 +142,10 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class CallSummary:
-    """How one call went. `disposition` and `transferred_to` are empty where the agent set none and did not transfer."""
+    """How one call went. `disposition` and `transferred_to` are empty where the agent set none and did not transfer.
+
+    `is_agent_broken` says that the agent failed in a way that trying again, in whichever call, cannot help.
+    """
 
     ended_by: EndedBy
     duration_ms: int
@@ -150,6 +153,7 @@ class CallSummary:
     answers: tuple[Answer, ...] = ()
     transferred_to: str = ""
     detail: str = ""
+    is_agent_broken: bool = False
     counters: Counters = field(default_factory=Counters)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from bridge.agents.base import Speaker
 from bridge.calls import unwritten as unwritten_module
 from bridge.calls.database import DatabaseThreads
-from bridge.calls.unwritten import Unwritten
+from bridge.calls.unwritten import Unwritten, draft_of
 from bridge.session import Findings, Turn
 from tests.bridge.session.fakes import InlineExecutor
 
@@ -20,8 +20,8 @@ def test_turns_are_bounded_and_the_loss_is_counted(monkeypatch):
     monkeypatch.setattr(unwritten_module, "MAX_TURNS", 10)
     unwritten = Unwritten(DatabaseThreads(InlineExecutor()))
     for seq in range(25):
-        unwritten.add_turn(UUID(int=1), turn(seq))
-    unwritten.add_turn(UUID(int=1), turn(24))
+        unwritten.add_turn(UUID(int=1), draft_of(turn(seq)))
+    unwritten.add_turn(UUID(int=1), draft_of(turn(24)))
     assert (unwritten.turns, unwritten.lost_turns) == (10, 15)
 
 
