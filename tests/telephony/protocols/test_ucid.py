@@ -97,6 +97,14 @@ def test_start_of_the_guide_is_enough():
     assert UcidServerCodec().receive(START) == [Opened(UCID)]
 
 
+def test_callers_number_is_taken_in_e164_where_it_is_told():
+    start = json.dumps({"event": "start", "ucid": UCID, "call_id": "9198", "x_headers": '{"cid_e164":"+9198"}'})
+
+    assert UcidServerCodec().receive(start) == [
+        Opened(UCID, parameters={"cid_e164": "+9198"}, customer_number="+9198"),
+    ]
+
+
 def test_bad_x_headers_are_counted_and_the_call_goes_on():
     start = json.dumps({"event": "start", "ucid": UCID, "x_headers": "cid=42"})
 
