@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from bridge.agents.base import AgentEvent, Audio, AudioDone, Brief, EndCall, Transfer
-from bridge.session import EndedBy
+from bridge.session import EndedBy, PrepareTransfer
 from telephony.protocols.events import TransferTarget
 from telephony.protocols.ucid import ClearAction, DisconnectAction, PacketAction, UcidClientCodec, UcidServerCodec
 from tests.bridge.session.fakes import ScriptedAgent, ScriptedLeg, play_call, vowel
@@ -113,6 +113,6 @@ def test_transfer_is_noted_before_the_stream_ends():
     brief = Brief("call-1", transfer_targets=(TARGET,))
     call = run(play_call(vendor, transfers, codec=UcidServerCodec(), brief=brief))
 
-    assert [action.targets for action in call.sink.actions] == [(TARGET,)]
+    assert call.sink.actions == [PrepareTransfer((TARGET,))]
     assert understood(call.leg)[-1][1] == DisconnectAction(200)
     assert (call.summary.ended_by, call.summary.transferred_to) == (EndedBy.TRANSFER, TARGET.number)
