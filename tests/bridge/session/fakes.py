@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -36,8 +35,6 @@ from telephony.protocols.events import (
 
 FRAME_MS = 20
 SILENCE = bytes(320)
-# The time of day at which every call begins.
-NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 def vowel(duration_ms: int) -> bytes:
@@ -188,10 +185,7 @@ class ScriptedLeg:
 
 
 class ScriptedAgent:
-    """An agent whose script yields events; waits between them are its own.
-
-    Every connection plays the script from its start; `connections` tells a script which one it is.
-    """
+    """An agent whose script yields events; waits between them are its own."""
 
     input_rate_hz = 8_000
     output_rate_hz = 8_000
@@ -204,31 +198,26 @@ class ScriptedAgent:
         barge_in: BargeIn = BargeIn.BRIDGE,
         connect_s: float = 0.0,
         refuses: bool = False,
-        refusals: int = 0,
         takes_s: float = 0.0,
-        deaf_after_ms: float | None = None,
     ) -> None:
         self.speaks_first = speaks_first
         self.barge_in = barge_in
         self.heard = bytearray()
         self.log: list[tuple] = []
         self.is_closed = False
-        self.briefs: list[Brief] = []
-        self.connections = 0
+        self.brief: Brief | None = None
         self.news = asyncio.Event()
         self._script = script
         self._connect_s = connect_s
-        self._refusals = 1_000 if refuses else refusals
+        self._refuses = refuses
         self._takes_s = takes_s
-        self._deaf_after_ms = deaf_after_ms
 
     @asynccontextmanager
     async def connect(self, brief: Brief):
-        self.briefs.append(brief)
+        self.brief = brief
         await asyncio.sleep(self._connect_s)
-        if len(self.briefs) <= self._refusals:
+        if self._refuses:
             raise AgentUnavailable("no agent at home", retryable=True)
-        self.connections += 1
         try:
             yield self
         finally:
@@ -237,9 +226,6 @@ class ScriptedAgent:
     async def send_audio(self, pcm: bytes) -> None:
         await asyncio.sleep(self._takes_s)
         self.heard += pcm
-        if self._deaf_after_ms is not None and len(self.heard) / 16 > self._deaf_after_ms:
-            self._deaf_after_ms = None
-            raise AgentUnavailable("it no longer listens", retryable=True)
 
     async def send_dtmf(self, digit: str) -> None:
         self._note("key", digit)
@@ -317,14 +303,13 @@ async def play_call(
     stop_at_s: float | None = None,
     leg_stalls: bool = False,
     recorder=None,
-    sink: MemorySink | None = None,
     **agent_options,
 ) -> Played:
     """Run one call between a scripted vendor and a scripted agent."""
     leg, agent, sink = (
         ScriptedLeg(vendor, stalls=leg_stalls),
         ScriptedAgent(agent_script, **agent_options),
-        sink or MemorySink(),
+        MemorySink(),
     )
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -342,7 +327,6 @@ async def play_call(
             sink,
             recorder=recorder,
             stop=stop,
-            wall_clock=lambda: NOW + timedelta(seconds=loop.time()),
         )
         playing.cancel()
     return Played(summary, leg, agent, sink)
