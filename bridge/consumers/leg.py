@@ -1,20 +1,33 @@
-"""An ASGI WebSocket as the leg of a call."""
+"""The socket of one accepted connection as the leg of a call.
+
+Where the server lets a call take its frames over (`DIRECT_FRAMES` in the scope's extensions), that is the leg; on any
+other server they come as ASGI messages.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from bridge.session import CloseCode
+from bridge.session import CloseCode, Leg
 from telephony.protocols.events import WireMessage
 
 AsgiMessage: TypeAlias = MutableMapping[str, Any]
 AsgiReceive: TypeAlias = Callable[[], Awaitable[AsgiMessage]]
 AsgiSend: TypeAlias = Callable[[AsgiMessage], Awaitable[None]]
 
+# An extension of ASGI of our own: its `take` gives the leg.
+DIRECT_FRAMES: Final = "trunkline.direct_frames"
+
+
+def leg_of(scope: dict[str, Any], receive: AsgiReceive, send: AsgiSend) -> Leg:
+    """The leg of a connection; after this its messages must not be received by ASGI any more."""
+    direct = (scope.get("extensions") or {}).get(DIRECT_FRAMES)
+    return AsgiLeg(receive, send) if direct is None else direct["take"]()
+
 
 class AsgiLeg:
-    """The socket of one accepted connection (see `bridge.session.Leg`): frames go straight to the session."""
+    """A leg whose messages come by ASGI (see `bridge.session.Leg`)."""
 
     def __init__(self, receive: AsgiReceive, send: AsgiSend) -> None:
         self._receive = receive
@@ -32,7 +45,7 @@ class AsgiLeg:
             return None
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
-            self._close_code = _close_code(message)
+            self._close_code = close_code_of(message)
             return None
         text: str | None = message.get("text")
         binary: bytes = message.get("bytes") or b""
@@ -58,7 +71,7 @@ class AsgiLeg:
             return
 
 
-def _close_code(message: AsgiMessage) -> int:
+def close_code_of(message: AsgiMessage) -> int:
     """The code of a disconnect. Uvicorn gives a lost connection and a close frame without a code the same one.
 
     Only what came in a frame has a reason with it, be it empty.

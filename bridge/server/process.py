@@ -20,6 +20,7 @@ from django.conf import settings
 
 from bridge.agents.scripted.recogniser import shared_recogniser
 from bridge.calls import CallDesk, call_desk
+from bridge.server.sockets import CallSocketProtocol
 
 # Source: reliability B.4 (B1, B5) and E.5.
 MAX_MESSAGE_BYTES: Final = 256 * 1024
@@ -99,7 +100,7 @@ def run(host: str, port: int, on_ready: Callable[[str], None]) -> None:
         ":".join(settings.ASGI_APPLICATION.rsplit(".", 1)),
         loop="uvloop",
         http="auto",
-        ws="websockets-sansio",
+        ws=CallSocketProtocol,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_ping_interval=PING_INTERVAL_S,
         ws_ping_timeout=PING_TIMEOUT_S,

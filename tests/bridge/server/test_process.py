@@ -22,7 +22,7 @@ from telephony.protocols.events import Channel
 from telephony.protocols.psr import PsrClientCodec
 
 pytestmark = pytest.mark.e2e
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 START_S = 60
 NOW_MS = 1_763_700_000_000
 

@@ -1,0 +1,240 @@
+"""A WebSocket of the server whose frames a call may take over (docs/adr/0008-frames-straight-to-the-call.md).
+
+A call receives and sends fifty frames a second and more. On the usual way each of them becomes objects of the parser,
+an ASGI message in a queue, a pause and a resume of the socket. Here an application finds `DIRECT_FRAMES` in its scope's
+extensions; what it takes there is a `DirectLeg`, and from then on whole text and binary frames go straight to that leg.
+
+Only the ordinary frame is read here: final, without reserved bits, masked, shorter than 64 KiB, complete. Every other
+one (pieces, pings, closes, too big, broken) is handed, whole and in order, to the parser that uvicorn uses, so that RFC
+6455 is judged in one place. Sockets that nobody takes over work as uvicorn means them to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, Final
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets import frames
+
+from bridge.consumers.leg import DIRECT_FRAMES, close_code_of
+from telephony.protocols.events import WireMessage
+
+# Its C version where there is one.
+_apply_mask: Final = frames.apply_mask  # type: ignore[attr-defined]  # it is there by an import
+
+# Source: RFC 6455, section 5.2: FIN with opcode 1 or 2 and no reserved bit; the mask bit; lengths of 16 and 64 bits.
+_TEXT: Final = 0x81
+_BINARY: Final = 0x82
+_MASKED: Final = 0x80
+_LENGTH_16: Final = 126
+_LENGTH_64: Final = 127
+_MASK_BYTES: Final = 4
+_OPCODE_BITS: Final = 0x0F
+_FINAL_BIT: Final = 0x80
+
+# What may wait for the call before the peer is held back: more than a second of any vendor's messages.
+MAX_WAITING_MESSAGES: Final = 128
+MAX_WAITING_BYTES: Final = 256 * 1024
+
+
+class DirectLeg:
+    """The vendor's socket of one call (see `bridge.session.Leg`). One task may receive and one send at a time."""
+
+    def __init__(self, protocol: CallSocketProtocol) -> None:
+        self._protocol = protocol
+        self._waiting: deque[WireMessage] = deque()
+        self._waiting_bytes = 0
+        self._close_code: int | None = None
+        self._receiver: asyncio.Future[None] | None = None
+
+    @property
+    def close_code(self) -> int | None:
+        """See `Leg`."""
+        return self._close_code
+
+    async def receive(self) -> WireMessage | None:
+        """See `Leg`."""
+        while not self._waiting:
+            if self._close_code is not None:
+                return None
+            self._receiver = self._protocol.loop.create_future()
+            try:
+                await self._receiver
+            finally:
+                self._receiver = None
+        message = self._waiting.popleft()
+        self._waiting_bytes -= len(message)
+        if not self._waiting and self._protocol.read_paused:
+            self._protocol.resume_frames()
+        return message
+
+    async def send(self, message: WireMessage) -> None:
+        """See `Leg`."""
+        if not self._protocol.writable.is_set():
+            await self._protocol.writable.wait()
+        if self._close_code is None:
+            self._protocol.send_frame(message)
+
+    async def close(self, code: int) -> None:
+        """See `Leg`."""
+        if self._close_code is None:
+            self._close_code = code
+            self._wake()
+            await self._protocol.close_socket(code)
+
+    def put(self, message: WireMessage) -> bool:
+        """A message came; whether there is room for more."""
+        self._waiting.append(message)
+        self._waiting_bytes += len(message)
+        self._wake()
+        return self._waiting_bytes < MAX_WAITING_BYTES and len(self._waiting) < MAX_WAITING_MESSAGES
+
+    def put_nowait(self, event: Any) -> None:
+        """An ASGI event of uvicorn's own making came: a message in pieces, or the end."""
+        if event["type"] == "websocket.receive":
+            text: str | None = event.get("text")
+            self.put(event["bytes"] if text is None else text)
+        elif event["type"] == "websocket.disconnect":
+            if self._close_code is None:
+                self._close_code = close_code_of(event)
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._receiver is not None and not self._receiver.done():
+            self._receiver.set_result(None)
+
+
+class CallSocketProtocol(WebSocketsSansIOProtocol):
+    """Uvicorn's WebSocket connection, cut into frames before its parser sees them."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._leg: DirectLeg | None = None
+        self._partial = b""
+        self._is_in_pieces = False
+        self._is_beyond_repair = False
+
+    def handle_connect(self, event: Any) -> None:
+        """Offer the short way with the handshake."""
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            # The application's task has not begun yet.
+            self.scope["extensions"][DIRECT_FRAMES] = {"take": self.take}
+
+    def take(self) -> DirectLeg:
+        """The leg that has all messages from now on, and those that have come already; no ASGI receive after that."""
+        if self._leg is None:
+            self._leg = DirectLeg(self)
+            while not self.queue.empty():
+                self._leg.put_nowait(self.queue.get_nowait())
+            # Whatever uvicorn tells the application from here on is told to the leg.
+            self.queue = self._leg  # type: ignore[assignment]
+            self.resume_frames()
+        return self._leg
+
+    def data_received(self, data: bytes) -> None:
+        """Take the bytes apart; the first are the handshake, which uvicorn gives in one piece."""
+        if not self.handshake_initiated or self._is_beyond_repair:
+            super().data_received(data)
+            return
+        if self._partial:
+            data, self._partial = self._partial + data, b""
+        at, size = 0, len(data)
+        while at < size:
+            end = self._frame_end(data, at, size)
+            if end > size:
+                self._keep(data[at:] if at else data, end - at)
+                return
+            if not self._take_frame(data, at, end):
+                self._hand_over(data[at:end])
+            at = end
+
+    def send_frame(self, message: WireMessage) -> None:
+        """Send a whole text or binary message."""
+        if isinstance(message, str):
+            first, payload = _TEXT, message.encode()
+        else:
+            first, payload = _BINARY, message
+        length = len(payload)
+        if length < _LENGTH_16:
+            header = bytes((first, length))
+        elif length < 1 << 16:
+            header = bytes((first, _LENGTH_16, length >> 8, length & 0xFF))
+        else:
+            header = bytes((first, _LENGTH_64)) + length.to_bytes(8, "big")
+        if not self.close_sent and not self.transport.is_closing():
+            self.transport.write(header + payload)
+
+    async def close_socket(self, code: int) -> None:
+        """Close with a frame, or, where the peer takes nothing, without one."""
+        if self.disconnected or self.close_sent:
+            return
+        if self.writable.is_set():
+            await self.send({"type": "websocket.close", "code": code})
+        else:
+            self.transport.abort()
+
+    def resume_frames(self) -> None:
+        """The call has caught up: read on."""
+        if self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+        self.read_paused = False
+
+    def _frame_end(self, data: bytes, at: int, size: int) -> int:
+        """Where the frame ends that begins at `at`; beyond `size` where it is not complete."""
+        if size - at < 2:
+            return size + 1
+        length = data[at + 1] & ~_MASKED
+        header = 2 + (_MASK_BYTES if data[at + 1] & _MASKED else 0)
+        if length < _LENGTH_16:
+            return at + header + length
+        length_bytes = 2 if length == _LENGTH_16 else 8
+        if size - at < 2 + length_bytes:
+            return size + 1
+        return at + header + length_bytes + int.from_bytes(data[at + 2 : at + 2 + length_bytes], "big")
+
+    def _take_frame(self, data: bytes, at: int, end: int) -> bool:
+        """Give an ordinary frame to the call; False where it is none."""
+        first, second = data[at], data[at + 1]
+        if (
+            self._leg is None
+            or self._leg.close_code is not None
+            or self._is_in_pieces
+            or (first != _TEXT and first != _BINARY)
+            or not second & _MASKED
+            or second == _MASKED | _LENGTH_64
+            or end - at > self.config.ws_max_size
+        ):
+            return False
+        mask_at = at + (4 if second == _MASKED | _LENGTH_16 else 2)
+        payload = _apply_mask(data[mask_at + _MASK_BYTES : end], data[mask_at : mask_at + _MASK_BYTES])
+        message: WireMessage = payload
+        if first == _TEXT:
+            try:
+                message = payload.decode()
+            except UnicodeDecodeError:
+                return False
+        if not self._leg.put(message) and not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+        return True
+
+    def _keep(self, beginning: bytes, frame_bytes: int) -> None:
+        """Wait for the rest of a frame, unless it will be too big: then the parser is told its header, and says so."""
+        if frame_bytes > self.config.ws_max_size + 14:
+            self._hand_over(beginning)
+        else:
+            self._partial = beginning
+
+    def _hand_over(self, frame: bytes) -> None:
+        """Let uvicorn's parser judge a frame."""
+        opcode = frame[0] & _OPCODE_BITS
+        if opcode <= (_BINARY & _OPCODE_BITS):
+            self._is_in_pieces = not frame[0] & _FINAL_BIT
+        super().data_received(frame)
+        self._is_beyond_repair = self.conn.parser_exc is not None
+        if self._leg is not None and self.read_paused:
+            # It pauses after every message for an application that fetches them one by one; the leg is no such.
+            self.resume_frames()
