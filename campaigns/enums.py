@@ -73,6 +73,7 @@ class AgentKind(TextChoices):
     SCRIPTED = "scripted", "Scripted agent"
     ECHO = "echo", "Echo"
     OPENAI_REALTIME = "openai_realtime", "OpenAI Realtime"
+    LIVECALL_GRPC = "livecall_grpc", "LiveCall AI service (gRPC)"
 
 
 class App(TextChoices):
