@@ -17,7 +17,6 @@ import pybase64
 
 from telephony.errors import LocalProtocolError, RemoteProtocolError
 from telephony.protocols.events import (
-    PCM16_SAMPLE_BYTES,
     Capabilities,
     Channel,
     Closed,
@@ -36,18 +35,11 @@ from telephony.protocols.events import (
     WireMessage,
 )
 from telephony.protocols.pcm_payload import LegAudio, decode_base64, join_stereo
+from telephony.protocols.psr_chunks import TIMING, ChunkCodec, ChunkFormat, ChunkSender
+from telephony.protocols.psr_media import BYTES_PER_MS, RATE_HZ, file_action, file_actions
 from telephony.protocols.strict_json import read_json_object, shown
-from telephony.protocols.wav import WavFormatError, build_wav, read_wav_header
 
-# Source: vendor-docs/psr-1-introduction, "Format File": 16 bit, 8000 Hz.
-RATE_HZ = 8000
-BYTES_PER_MS = RATE_HZ * PCM16_SAMPLE_BYTES // 1000
-
-MAX_ACTION_CHARS = 64 * 1024
 MAX_EXTENSION_DIGITS = 6
-# Room for the JSON around a payload and for a WAV header inside it.
-_PAYLOAD_ROOM_CHARS = MAX_ACTION_CHARS - 256
-_MAX_PCM_BYTES = _PAYLOAD_ROOM_CHARS // 4 * 3 // PCM16_SAMPLE_BYTES * PCM16_SAMPLE_BYTES
 _FLUSH_SILENCE_MS = 40
 _EXTENSION = re.compile(rf"[0-9]{{2,{MAX_EXTENSION_DIGITS}}}")
 _CHANNELS = {channel.value: channel for channel in Channel}
@@ -61,13 +53,6 @@ class FlushMode(StrEnum):
     """A short silent `media` file with `is_sync` false, which stops the file that is playing."""
 
 
-class ChunkFormat(StrEnum):
-    """`media.format` of a `chunk` (Source: vendor-docs/psr-2-actions). We send pcm16; PSR's own default is mp3."""
-
-    PCM16 = "pcm16"
-    MP3 = "mp3"
-
-
 class TransferSpelling(StrEnum):
     """The transfer event's name: the vendor's example and its table disagree."""
 
@@ -76,7 +61,6 @@ class TransferSpelling(StrEnum):
 
 
 _TRANSFER_SPELLINGS = frozenset(spelling.value for spelling in TransferSpelling)
-_SENDABLE_FORMATS = frozenset({ChunkFormat.PCM16})
 
 
 class PsrServerCodec:
@@ -88,34 +72,34 @@ class PsrServerCodec:
         customer_side: Side = Side.LEFT,
         flush_mode: FlushMode = FlushMode.NONE,
         *,
-        chunk_ms: int = 200,
-        lead_ms: int = 400,
-        link_ms: int = 150,
-        chunk_format: ChunkFormat = ChunkFormat.PCM16,
+        chunk_codec: ChunkCodec = ChunkCodec.PCM16,
+        chunk_ms: int | None = None,
+        lead_ms: int | None = None,
+        link_ms: int | None = None,
         transfer_spelling: TransferSpelling = TransferSpelling.TRANSFER,
     ) -> None:
         """`channel` is what was asked of PSR; the first valid channel that a message names replaces it for good.
 
+        `chunk_ms`, `lead_ms` and `link_ms` are what suits the codec where they are None.
+
         Raises:
-            LocalProtocolError: `chunk_format` cannot be produced, or a chunk of `chunk_ms` does not fit a message.
+            LocalProtocolError: LAME is missing for `chunk_codec`, or a chunk of `chunk_ms` does not fit a message.
         """
-        if chunk_format not in _SENDABLE_FORMATS:
-            raise LocalProtocolError(f"chunks cannot be sent as {chunk_format}; choose pcm16")
-        if not 0 < chunk_ms * BYTES_PER_MS <= _MAX_PCM_BYTES:
-            raise LocalProtocolError(f"chunk_ms must be between 1 and {_MAX_PCM_BYTES // BYTES_PER_MS}")
+        timing = TIMING[chunk_codec]
+        chunk_ms = timing.chunk_ms if chunk_ms is None else chunk_ms
         self.capabilities = Capabilities(
             in_rate_hz=RATE_HZ,
             out_rate_hz=RATE_HZ,
             chunk_ms=chunk_ms,
-            lead_ms=lead_ms,
-            link_ms=link_ms,
+            lead_ms=timing.lead_ms if lead_ms is None else lead_ms,
+            link_ms=timing.link_ms if link_ms is None else link_ms,
             has_flush=flush_mode is FlushMode.SILENCE_WAV,
             has_playback_ack=False,
             has_dtmf=False,
             has_transfer=True,
             has_hangup=True,
         )
-        self._chunk_bytes = chunk_ms * BYTES_PER_MS
+        self._chunks = ChunkSender(chunk_codec, chunk_ms)
         self._transfer_spelling = transfer_spelling
         self._customer_side = customer_side
         self._set_channel(channel)
@@ -156,15 +140,17 @@ class PsrServerCodec:
                 that is not 2 to 6 digits.
         """
         match command:
-            case PlayAudio(pcm=pcm):
-                return self._chunks(pcm)
+            case PlayAudio():
+                return self._chunks.play(command)
+            case EndUtterance(item_id=item_id):
+                return self._chunks.end(item_id)
             case PlayFile(wav=wav, is_queued=is_queued):
-                return _files(wav, is_queued)
+                return file_actions(wav, is_queued)
             case Flush():
                 if not self.capabilities.has_flush:
                     return []
-                return [_file_action(bytes(_FLUSH_SILENCE_MS * BYTES_PER_MS), is_sync=False)]
-            case EndUtterance() | ReportError():
+                return [file_action(bytes(_FLUSH_SILENCE_MS * BYTES_PER_MS), is_sync=False)]
+            case ReportError():
                 return []
             case Transfer(targets=targets):
                 extension = targets[0].number
@@ -228,41 +214,6 @@ class PsrServerCodec:
     def _set_channel(self, channel: Channel) -> None:
         self._channel_name = channel.value
         self._audio = LegAudio(channel, self._customer_side, RATE_HZ)
-
-    def _chunks(self, pcm: bytes) -> list[WireMessage]:
-        if len(pcm) % PCM16_SAMPLE_BYTES:
-            raise LocalProtocolError("audio to play must hold whole PCM16 samples")
-        size_bytes = self._chunk_bytes
-        return [_chunk_action(pcm[start : start + size_bytes]) for start in range(0, len(pcm), size_bytes)]
-
-
-def _chunk_action(pcm: bytes) -> str:
-    # `is_sync` is documented for `media` only, yet the vendor's own example sends it with chunks; it asks for the
-    # order we need, so it is always there.
-    payload = pybase64.b64encode_as_string(pcm)
-    return f'{{"event":"chunk","media":{{"payload":"{payload}","is_sync":true,"format":"pcm16"}}}}'
-
-
-def _file_action(pcm: bytes, *, is_sync: bool) -> str:
-    payload = pybase64.b64encode_as_string(build_wav(pcm, RATE_HZ))
-    return f'{{"event":"media","media":{{"payload":"{payload}","is_sync":{"true" if is_sync else "false"}}}}}'
-
-
-def _files(wav: bytes, is_queued: bool) -> list[WireMessage]:
-    """`wav` as files that each fit a message; those after the first wait for the one before."""
-    try:
-        header = read_wav_header(wav)
-    except WavFormatError as error:
-        raise LocalProtocolError(f"the file to play cannot be read: {error}") from None
-    if not (header.is_pcm16 and header.channels == 1 and header.rate_hz == RATE_HZ):
-        raise LocalProtocolError(f"the file to play must be a mono PCM16 WAV at {RATE_HZ} Hz")
-    pcm = header.samples_in(wav)
-    if len(pcm) % PCM16_SAMPLE_BYTES:
-        raise LocalProtocolError("the file to play ends in the middle of a sample")
-    return [
-        _file_action(pcm[start : start + _MAX_PCM_BYTES], is_sync=is_queued or start > 0)
-        for start in range(0, len(pcm), _MAX_PCM_BYTES)
-    ]
 
 
 def _data_of(fields: dict[str, Any]) -> dict[str, Any]:

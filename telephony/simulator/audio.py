@@ -83,9 +83,14 @@ def read_wav_8k(wav: bytes) -> Samples:
     frames = np.frombuffer(data[: len(data) // frame_bytes * frame_bytes], "<i2").reshape(-1, header.channels)
     if not len(frames):
         raise SpeechFormatError("the WAV file holds no audio")
+    return to_line(frames, header.rate_hz)
+
+
+def to_line(frames: Samples, rate_hz: int) -> Samples:
+    """Frames of any rate, one row each, as the line carries them: channels averaged, at `RATE_HZ`."""
     mono = frames.astype(np.float32).mean(axis=1)
-    if header.rate_hz != RATE_HZ:
-        mono = soxr.resample(mono, header.rate_hz, RATE_HZ)
+    if rate_hz != RATE_HZ:
+        mono = soxr.resample(mono, rate_hz, RATE_HZ)
     return clipped(mono)
 
 

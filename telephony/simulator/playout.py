@@ -118,6 +118,11 @@ class Playout:
         """Whether audio is still to be heard."""
         return bool(self._pieces)
 
+    @property
+    def hypothesis(self) -> Hypothesis:
+        """How chunks are played."""
+        return self._settings.hypothesis
+
     def receive_chunk(self, pcm: bytes) -> bool:
         """Take a chunk of PCM16; False where the queue is full and it is lost."""
         if self._settings.hypothesis is Hypothesis.STREAM:

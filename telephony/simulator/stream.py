@@ -16,18 +16,19 @@ from websockets.exceptions import ConnectionClosed
 from telephony.errors import RemoteProtocolError
 from telephony.protocols.psr import (
     ChunkAction,
-    ChunkFormat,
     FileAction,
     HangupAction,
     PsrClientCodec,
     TransferAction,
     UnknownAction,
 )
+from telephony.protocols.psr_chunks import ChunkFormat
 from telephony.simulator.audio import TICK_MS, SpeechFormatError, read_wav_8k
 from telephony.simulator.behaviours import Ending, Noise
 from telephony.simulator.faults import FAULT_SCHEDULE, FLOOD_FACTOR, ODD_SPLIT_FROM_MS, SILENT_FROM_MS
 from telephony.simulator.ledger import Happened
 from telephony.simulator.line import Line, Packets
+from telephony.simulator.mp3 import Mp3Decoder, Mp3Error
 from telephony.simulator.options import Clock
 from telephony.simulator.recordings import Recorder
 
@@ -89,6 +90,7 @@ class Stream:
         self._faults = list(FAULT_SCHEDULE[plan.noise])
         self._said = 0
         self._odd_byte = b""
+        self._mp3 = Mp3Decoder(line.playout.hypothesis)
 
     async def run(self) -> EndedBy:
         """Stream until the call ends, then end the stream as planned."""
@@ -173,11 +175,8 @@ class Stream:
     def _act_on(self, message: str | bytes) -> None:
         action = self._codec.receive(message)
         match action:
-            case ChunkAction(audio=audio, chunk_format=ChunkFormat.PCM16):
-                self._note_overflow(self._line.playout.receive_chunk(audio))
-            case ChunkAction():
-                logger.warning("the simulator cannot decode mp3 chunks; send them with format pcm16")
-                self._note(Happened.ACTION_IGNORED, code="mp3_chunk")
+            case ChunkAction(audio=audio, chunk_format=chunk_format):
+                self._play_chunk(audio, chunk_format)
             case FileAction(wav=wav, is_sync=is_sync):
                 self._play_file(wav, is_queued=is_sync)
             case TransferAction(extension=extension, is_misspelled=is_misspelled):
@@ -190,6 +189,15 @@ class Stream:
                 self._note(Happened.ACTION_IGNORED, code="unknown_event", event_name=event)
             case _:
                 assert_never(action)
+
+    def _play_chunk(self, audio: bytes, chunk_format: ChunkFormat) -> None:
+        try:
+            pcm = self._mp3.decode(audio) if chunk_format is ChunkFormat.MP3 else audio
+        except Mp3Error as error:
+            logger.warning("an mp3 chunk was not played: %s", error)
+            self._note(Happened.ACTION_IGNORED, code=error.code)
+            return
+        self._note_overflow(self._line.playout.receive_chunk(pcm))
 
     def _play_file(self, wav: bytes, *, is_queued: bool) -> None:
         try:

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from websockets.asyncio.server import ServerConnection
 
+from telephony.protocols.events import EndUtterance, PlayAudio
+from telephony.protocols.psr import PsrServerCodec
+from telephony.protocols.psr_chunks import ChunkCodec
 from telephony.protocols.wav import build_wav
 from telephony.simulator import stream
 from telephony.simulator.audio import RATE_HZ, TICK_MS
@@ -142,6 +145,25 @@ async def test_chunks_are_heard_whole_and_in_order(hypothesis: Hypothesis) -> No
         assert record["heard_ms"] == 1000
 
 
+@pytest.mark.parametrize(
+    ("hypothesis", "chunk_codec", "least_ms", "most_ms"),
+    [
+        (Hypothesis.FILES, ChunkCodec.MP3_INDEPENDENT, 1000, 1000),
+        (Hypothesis.STREAM, ChunkCodec.MP3_STREAM, 1138, 1471),
+    ],
+)
+async def test_mp3_is_heard_whole_where_it_suits_how_chunks_are_played(
+    hypothesis: Hypothesis, chunk_codec: ChunkCodec, least_ms: int, most_ms: int
+) -> None:
+    codec = PsrServerCodec(chunk_codec=chunk_codec)
+    said = [*codec.send(PlayAudio(tone(1000), "a")), *codec.send(EndUtterance("a"))]
+    async with desk(once_connected(*map(str, said)), playout=PlayoutSettings(hypothesis=hypothesis)) as it:
+        record = await it.call(LEAVES_AT_2_S)
+        (item,) = named(record, "heard_item")
+        assert (item["kind"], item["gap_ms"]) == ("chunk", 0)
+        assert least_ms <= record["heard_ms"] <= most_ms
+
+
 async def test_chunks_of_uneven_length_gap_as_files_and_not_as_a_stream() -> None:
     gaps = {}
     for hypothesis in Hypothesis:
@@ -181,7 +203,7 @@ async def test_what_cannot_be_played_is_noted_and_the_call_goes_on() -> None:
     ) as it:
         record = await it.call(LEAVES_AT_2_S)
         assert [line["code"] for line in named(record, "action_ignored")] == [
-            "mp3_chunk",
+            "bad_mp3",
             "bad_format",
             "bad_wav",
             "unknown_event",
