@@ -43,7 +43,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
         model = Agent
         fields = ["name", "kind", "config"]
         help_texts = {
-            "config": "A JSON object. {} is the bundled script; docs/reference has what each kind understands.",
+            "config": "A JSON object. {} is the bundled script; docs/how-to has what each kind understands.",
         }
 
     def clean_config(self) -> dict[str, Any]:

@@ -135,6 +135,15 @@ def test_an_agent_is_refused_with_the_field_at_fault(manager, body, fields):
     assert (answer.status_code, list(answer.json()["errors"]), Agent.objects.count()) == (422, fields, 0)
 
 
+def test_a_realtime_agent_needs_instructions_and_the_installations_key(manager, settings):
+    body = {"name": "A", "kind": "openai_realtime", "config": {"instructions": "Ask {{ name }} how they are."}}
+    assert manager.post(AGENTS, body).json()["errors"]["config"][0].startswith("OPENAI_API_KEY is not set")
+    settings.OPENAI_API_KEY = "sk-1"
+    told = manager.post(AGENTS, body | {"config": {"api_key": "sk-1"}}).json()["errors"]["config"]
+    assert told == ["api_key: secrets do not belong here; set OPENAI_API_KEY in the environment or .env"]
+    assert manager.post(AGENTS, body).status_code == 201
+
+
 def test_an_agent_of_a_campaign_cannot_be_deleted(manager):
     agent = make_campaign().agent
     assert manager.delete(f"{AGENTS}{agent.pk}/").json()["code"] == "in_use"
