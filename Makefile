@@ -1,4 +1,4 @@
-.PHONY: run serve test check bench soak lock venv venv-dev speech
+.PHONY: run serve test check bench soak lock proto venv venv-dev speech
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,6 +31,9 @@ bench: venv-dev ## the benchmarks; results are printed with machine and date
 lock: venv-dev ## re-lock the dependencies
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q pyproject.toml --extra embedded -o requirements/run.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q pyproject.toml --extra embedded --extra mp3 --group dev -c requirements/run.txt -o requirements/dev.txt
+
+proto: venv-dev ## the Python of live_call.proto
+	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. bridge/agents/livecall_grpc/proto/live_call.proto
 
 .env: | venv
 	@$(BIN)/python -m config.dotenv
