@@ -48,8 +48,12 @@ class Brief:
 
     `config` is the agent version's configuration; `parameters` the customer's rendered parameters; `prompts` maps a
     prompt's name to a WAV file of ours, on top of the bundled ones. Numbers are E.164, empty where unknown.
-    `transfer_targets` are all to whom this agent may hand a customer. `history` is what was said before, oldest first:
-    empty at the start of a call, filled where a broken conversation is taken up again.
+    `transfer_targets` are all to whom this agent may hand a customer; `config["fallback_transfer"]` may name the number
+    among them to whom the bridge hands one if the agent fails.
+
+    `history` is what was said before, oldest first: empty at the start of a call, filled where another conversation is
+    taken up again. An agent with a history does not greet again: where `is_agents_turn` it goes on from there by
+    itself, else it waits for the customer.
     """
 
     call_id: str
@@ -61,6 +65,7 @@ class Brief:
     is_outbound: bool = True
     transfer_targets: tuple[TransferTarget, ...] = ()
     history: tuple[Said, ...] = ()
+    is_agents_turn: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,10 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class EndCall:
-    """The agent wants to hang up once what it said has been heard."""
+    """The agent wants to hang up once what it said has been heard.
+
+    With a `tool_call_id` it is answered like a tool call, and refused in the first seconds of a call.
+    """
 
     reason: str = "completed"
     tool_call_id: str = ""

@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import Future
+from datetime import UTC, datetime
 
 from bridge.agents.base import Agent, Brief
 from bridge.audio.recorder import Recorder, Recording
 from bridge.audio.resample import Method
 from bridge.session.agent_pump import converse
-from bridge.session.contracts import CallSummary, Clock, CloseCode, EndedBy, Leg, Limits, Sink
+from bridge.session.contracts import CallSummary, Clock, CloseCode, EndedBy, Leg, Limits, Sink, WallClock
 from bridge.session.state import CallOver, LiveCall, open_call, stop_for_drain
 from bridge.session.vendor_pump import hear_vendor
 from bridge.session.voice_pump import speak_to_vendor, transmit
 from telephony.errors import LocalProtocolError
-from telephony.protocols.events import Hangup, VendorCodec
+from telephony.protocols.events import Hangup, ReportError, VendorCodec
 
 logger = logging.getLogger(__name__)
 
 # Leaving must not hang on a peer that no longer reads, nor on a disk that no longer writes.
 PARTING_S = 1.0
 RECORDING_CLOSE_S = 5.0
+_CLEAN_CLOSES = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY})
 
 
 async def bridge_call(
@@ -36,26 +38,44 @@ async def bridge_call(
     recorder: Recorder | None = None,
     resampler: Method = Method.FIR,
     stop: asyncio.Event | None = None,
+    wall_clock: WallClock | None = None,
 ) -> CallSummary:
     """Carry one conversation between a vendor's leg and an agent until either ends it; how it went.
 
-    `stop` ends it politely from outside. Whatever happens, the vendor is hung up, the agent closed, the recording
-    completed and `sink.ended` told exactly once; an error of our own is then raised on, a cancellation too.
+    `stop` ends it politely from outside. `wall_clock` is the machine's unless given. Whatever happens, the vendor is
+    hung up, the agent closed, the recording completed and `sink.ended` told exactly once; an error of our own is then
+    raised on, a cancellation too.
     """
-    call = open_call(leg, codec, limits, clock, sink, recorder=recorder, resampler=resampler, own_prompts=brief.prompts)
-    over = CallOver(EndedBy.BRIDGE_ERROR, CloseCode.INTERNAL)
-    try:
-        over = await _run_pumps(call, agent, brief, stop)
-    except asyncio.CancelledError:
-        over = CallOver(EndedBy.DRAIN, CloseCode.GOING_AWAY)
-        raise
-    finally:
-        summary = await _leave(call, over)
-        sink.ended(summary)
+    async with asyncio.TaskGroup() as errands:
+        call = open_call(
+            leg,
+            codec,
+            brief,
+            limits,
+            clock,
+            wall_clock or _time_of_day,
+            sink,
+            errands,
+            recorder=recorder,
+            resampler=resampler,
+        )
+        over = CallOver(EndedBy.BRIDGE_ERROR, CloseCode.INTERNAL)
+        try:
+            over = await _run_pumps(call, agent, stop)
+        except asyncio.CancelledError:
+            over = CallOver(EndedBy.DRAIN, CloseCode.GOING_AWAY)
+            raise
+        finally:
+            summary = await _leave(call, over)
+            sink.ended(summary)
     return summary
 
 
-async def _run_pumps(call: LiveCall, agent: Agent, brief: Brief, stop: asyncio.Event | None) -> CallOver:
+def _time_of_day() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _run_pumps(call: LiveCall, agent: Agent, stop: asyncio.Event | None) -> CallOver:
     over = CallOver(EndedBy.BRIDGE_ERROR, CloseCode.INTERNAL, "the pumps stopped by themselves")
     task = asyncio.current_task()
     requested = task.cancelling() if task else 0
@@ -63,7 +83,7 @@ async def _run_pumps(call: LiveCall, agent: Agent, brief: Brief, stop: asyncio.E
         async with asyncio.TaskGroup() as pumps:
             pumps.create_task(hear_vendor(call))
             pumps.create_task(speak_to_vendor(call))
-            pumps.create_task(converse(call, agent, brief))
+            pumps.create_task(converse(call, agent))
             if stop is not None:
                 pumps.create_task(_obey_stop(call, stop))
     except* CallOver as ends:
@@ -87,7 +107,7 @@ def _first(ends: ExceptionGroup[CallOver]) -> CallOver:
 
 async def _leave(call: LiveCall, over: CallOver) -> CallSummary:
     ended_ms = call.now_ms()
-    await _part(call, over.close_code)
+    await _part(call, over)
     interruption = call.playout.interrupt(ended_ms)
     for cut in interruption.cuts if interruption is not None else ():
         call.turns.agent_cut(cut, ended_ms)
@@ -106,17 +126,26 @@ async def _leave(call: LiveCall, over: CallOver) -> CallSummary:
     )
 
 
-async def _part(call: LiveCall, close_code: int) -> None:
-    """Hang up where the vendor was not told yet, and close the socket."""
+async def _part(call: LiveCall, over: CallOver) -> None:
+    """Say what went wrong, if anything did, hang up where the vendor was not told yet, and close the socket."""
     farewell = call.watch.farewell
     was_told = farewell is not None and farewell.said_at_ms is not None
     try:
         async with asyncio.timeout(PARTING_S):
             if not was_told and not call.is_closed_by_vendor and call.leg.close_code is None:
+                if over.close_code not in _CLEAN_CLOSES:
+                    await transmit(call, _report_of(over))
                 await transmit(call, Hangup())
-            await call.leg.close(close_code)
+            await call.leg.close(over.close_code)
     except (TimeoutError, CallOver, LocalProtocolError) as error:
         logger.info("the vendor could not be told of the end: %s", type(error).__name__)
+
+
+def _report_of(over: CallOver) -> ReportError:
+    """What the vendor is told: its own fault in our words, of ours only that it is."""
+    if over.close_code == CloseCode.INTERNAL:
+        return ReportError("the bridge cannot go on", is_ours=True)
+    return ReportError(over.detail, is_ours=False)
 
 
 async def _close_recording(closing: Future[Recording]) -> Recording | None:

@@ -13,6 +13,8 @@ from telephony.protocols.events import TransferTarget, WireMessage
 
 # Seconds of a clock that never goes back.
 Clock: TypeAlias = Callable[[], float]
+# The time of day, aware.
+WallClock: TypeAlias = Callable[[], datetime]
 
 
 class EndedBy(StrEnum):
@@ -42,6 +44,8 @@ class CloseCode:
     INTERNAL = 1011
     BAD_MESSAGES = 4400
     IDLE = 4408
+    DUPLICATE = 4409
+    GONE = 4410
     FLOOD = 4429
 
 
@@ -67,9 +71,15 @@ class Limits:
     """Every deadline and bound of one call (Source: reliability budgets; the defaults are the product's)."""
 
     agent_connect_s: float = 5.0
+    first_audio_s: float = 4.0
+    first_audio_retry_s: float = 8.0
+    first_audio_end_s: float = 12.0
+    reconnect_every_s: float = 60.0
+    rotate_margin_s: float = 30.0
     first_event_s: float = 10.0
     media_prompt_s: float = 15.0
     media_end_s: float = 45.0
+    min_call_s: float = 3.0
     max_call_s: float = 1_800.0
     send_stall_s: float = 5.0
     drain_s: float = 8.0
@@ -126,7 +136,10 @@ class Findings:
 
 @dataclass(slots=True)
 class Counters:
-    """What happened on the wire and to the audio, for metrics and for finding faults."""
+    """What happened on the wire and to the audio, for metrics and for finding faults.
+
+    `first_audio_ms` is when the agent's first audio came, on the call's clock; None where none did.
+    """
 
     messages_in: int = 0
     frames_in: int = 0
@@ -136,6 +149,12 @@ class Counters:
     dropped_ms: int = 0
     interruptions: int = 0
     bad_agent_events: int = 0
+    refused_requests: int = 0
+    refused_transfers: int = 0
+    reconnects: int = 0
+    rotations: int = 0
+    flood_pauses: int = 0
+    first_audio_ms: int | None = None
     resample_delay_ms: float = 0.0
     recording_lost_ms: int = 0
 

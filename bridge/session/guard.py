@@ -39,6 +39,15 @@ class InboundGuard:
             return Violation(CloseCode.FLOOD, f"flood for {self._flooded_s} s")
         return None
 
+    @property
+    def is_over_rate(self) -> bool:
+        """Whether the peer has sent more than its share of this second."""
+        return self._messages > self._limits.max_messages_per_s or self._bytes > self._limits.max_bytes_per_s
+
+    def pause_s(self, now_s: float) -> float:
+        """How much of this second is left."""
+        return max(0.0, self._second + 1 - now_s)
+
     def well_formed(self) -> None:
         """The last message could be read."""
         self._bad_in_a_row = 0
@@ -52,7 +61,6 @@ class InboundGuard:
         return None
 
     def _next_second(self, second: int) -> None:
-        is_flooded = self._messages > self._limits.max_messages_per_s or self._bytes > self._limits.max_bytes_per_s
         is_next = second == self._second + 1
-        self._flooded_s = self._flooded_s + 1 if is_flooded and is_next else 0
+        self._flooded_s = self._flooded_s + 1 if self.is_over_rate and is_next else 0
         self._second, self._messages, self._bytes = second, 0, 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from telephony.protocols.events import PCM16_SAMPLE_BYTES
 
@@ -43,7 +44,16 @@ class PlayedOut:
     item_id: str
 
 
-Notice: TypeAlias = KeyPressed | Interrupted | PlayedOut
+@dataclass(frozen=True, slots=True)
+class ToolAnswered:
+    """What came of a tool call of the numbered conversation."""
+
+    conversation: int
+    tool_call_id: str
+    result: Mapping[str, Any]
+
+
+Notice: TypeAlias = KeyPressed | Interrupted | PlayedOut | ToolAnswered
 
 
 class AgentInbox:
@@ -91,6 +101,14 @@ class AgentInbox:
         else:
             self._notices -= 1
         return entry
+
+    def start_over(self) -> None:
+        """Forget all but the keys, where another conversation begins: old audio is not replayed to it."""
+        self._dropped_bytes += self._audio_bytes
+        self._audio_bytes = 0
+        keys = [entry for entry in self._entries if isinstance(entry, KeyPressed)]
+        self._notices = len(keys)
+        self._entries = deque(keys)
 
     def _drop_oldest_audio(self) -> None:
         for index, entry in enumerate(self._entries):

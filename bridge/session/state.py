@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-from bridge.agents.base import Speaker, Transcript
+from bridge.agents.base import BargeIn, Brief, Speaker, Transcript
 from bridge.agents.prompt_library import PromptLibrary, PromptMissing
 from bridge.audio.recorder import RATE_HZ as RECORDING_HZ
 from bridge.audio.recorder import Recorder
@@ -18,16 +16,30 @@ from bridge.audio.resample import Method, Resampler
 from bridge.audio.vad import RATES_HZ as EAR_RATES_HZ
 from bridge.audio.vad import SpeechDetector
 from bridge.playout import Playout
-from bridge.session.contracts import Answer, Clock, CloseCode, Counters, EndedBy, Findings, Leg, Limits, Sink
+from bridge.session.contracts import (
+    Action,
+    ActionResult,
+    Answer,
+    Clock,
+    CloseCode,
+    Counters,
+    EndedBy,
+    Findings,
+    Leg,
+    Limits,
+    PrepareTransfer,
+    Sink,
+    WallClock,
+)
 from bridge.session.guard import InboundGuard
 from bridge.session.inbox import AgentInbox, Interrupted
-from bridge.session.turns import TurnBook
+from bridge.session.tools import ToolBudget
+from bridge.session.turns import OWN_ITEM_PREFIX, TurnBook
 from bridge.session.watch import Farewell, Watch
-from telephony.protocols.events import EndUtterance, Flush, Hangup, Transfer, VendorCodec
+from telephony.protocols.events import EndUtterance, Flush, Hangup, Transfer, TransferTarget, VendorCodec
 
 logger = logging.getLogger(__name__)
 
-OWN_ITEM_PREFIX: Final = "bridge-"
 MAX_ANSWERS: Final = 200
 
 
@@ -47,9 +59,13 @@ class LiveCall:
 
     leg: Leg
     codec: VendorCodec
+    brief: Brief
     limits: Limits
     clock: Clock
+    wall_clock: WallClock
     sink: Sink
+    # Outlives the pumps: what was begun for the customer is not lost because the line is.
+    errands: asyncio.TaskGroup
     recorder: Recorder | None
     started_s: float
     prompts: PromptLibrary
@@ -67,6 +83,8 @@ class LiveCall:
     urgent: deque[Flush | EndUtterance] = field(default_factory=deque)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     room: asyncio.Event = field(default_factory=asyncio.Event)
+    tool_budget: ToolBudget = field(default_factory=ToolBudget)
+    barge_in: BargeIn = BargeIn.BRIDGE
     answers: list[Answer] = field(default_factory=list)
     disposition: str = ""
     transferred_to: str = ""
@@ -84,13 +102,15 @@ class LiveCall:
 def open_call(
     leg: Leg,
     codec: VendorCodec,
+    brief: Brief,
     limits: Limits,
     clock: Clock,
+    wall_clock: WallClock,
     sink: Sink,
+    errands: asyncio.TaskGroup,
     *,
     recorder: Recorder | None,
     resampler: Method,
-    own_prompts: Mapping[str, Path],
 ) -> LiveCall:
     """The state of a call whose socket was just accepted."""
     capabilities = codec.capabilities
@@ -98,12 +118,15 @@ def open_call(
     return LiveCall(
         leg=leg,
         codec=codec,
+        brief=brief,
         limits=limits,
         clock=clock,
+        wall_clock=wall_clock,
         sink=sink,
+        errands=errands,
         recorder=recorder,
         started_s=clock(),
-        prompts=PromptLibrary(own=own_prompts),
+        prompts=PromptLibrary(own=brief.prompts),
         resampler=resampler,
         playout=Playout(capabilities),
         watch=Watch(limits),
@@ -145,16 +168,53 @@ def _hush(call: LiveCall) -> bool:
     return True
 
 
-def begin_farewell(call: LiveCall, command: Hangup | Transfer, ended_by: EndedBy, drain_s: float) -> None:
-    """Decide the end: the agent is heard out for at most `drain_s`, then the vendor is told.
+def begin_farewell(call: LiveCall, ended_by: EndedBy, drain_s: float, *, not_before_ms: float = 0.0) -> None:
+    """Decide to hang up: the agent is heard out for at most `drain_s`, then the vendor is told.
 
     The first decision stands.
     """
+    if call.watch.farewell is None:
+        latest_ms = call.now_ms() + drain_s * 1000
+        wait_ms = call.limits.closed_wait_s * 1000
+        call.watch.farewell = Farewell(Hangup(), ended_by, latest_ms, wait_ms, earliest_ms=not_before_ms)
+        call.wake.set()
+
+
+def begin_transfer(call: LiveCall, targets: tuple[TransferTarget, ...], ended_by: EndedBy) -> None:
+    """Decide to hand the customer to one of `targets`, in this order, once the agent was heard. At least one.
+
+    The platform learns of it before the vendor does: a vendor may ask back over HTTP. The first decision stands.
+    """
     if call.watch.farewell is not None:
         return
-    wait_s = call.limits.transfer_wait_s if isinstance(command, Transfer) else call.limits.closed_wait_s
-    call.watch.farewell = Farewell(command, ended_by, call.now_ms() + drain_s * 1000, wait_s * 1000)
+    takes_all = call.codec.capabilities.takes_target_list
+    call.watch.farewell = farewell = Farewell(
+        Transfer(targets if takes_all else targets[:1]),
+        ended_by,
+        latest_ms=call.now_ms() + call.limits.drain_s * 1000,
+        wait_ms=call.limits.transfer_wait_s * 1000,
+        others=() if takes_all else targets[1:],
+        is_prepared=False,
+    )
+    call.errands.create_task(_prepare(call, farewell, targets))
     call.wake.set()
+
+
+async def _prepare(call: LiveCall, farewell: Farewell, targets: tuple[TransferTarget, ...]) -> None:
+    result = await perform(call, PrepareTransfer(targets))
+    if not result.ok:
+        logger.warning("transfer not prepared: %s", result.error, extra={"call_id": call.brief.call_id})
+    farewell.is_prepared = True
+    call.wake.set()
+
+
+async def perform(call: LiveCall, action: Action) -> ActionResult:
+    """Have it done within `Limits.action_s`."""
+    try:
+        async with asyncio.timeout(call.limits.action_s):
+            return await call.sink.perform(action)
+    except TimeoutError:
+        return ActionResult(ok=False, error="it could not be done in time; it may be tried again")
 
 
 def say_prompt(call: LiveCall, name: str) -> None:
@@ -174,14 +234,20 @@ def say_prompt(call: LiveCall, name: str) -> None:
 
 
 def fail_agent(call: LiveCall, reason: str) -> None:
-    """The agent cannot go on: say so to the customer, then hang up."""
-    logger.warning("agent failed: %s", reason)
+    """The agent cannot go on: hand the customer to the brief's fallback, or apologise and hang up."""
+    logger.warning("agent failed: %s", reason, extra={"call_id": call.brief.call_id})
     call.is_agent_gone = True
     if call.watch.farewell is not None:
         return
     _hush(call)
+    wanted = call.brief.config.get("fallback_transfer")
+    fallback = tuple(target for target in call.brief.transfer_targets if target.number == wanted)[:1]
+    if fallback and call.codec.capabilities.has_transfer:
+        say_prompt(call, "transferring")
+        begin_transfer(call, fallback, EndedBy.AGENT_FAILED)
+        return
     say_prompt(call, "apology")
-    begin_farewell(call, Hangup(), EndedBy.AGENT_FAILED, call.limits.drain_s)
+    begin_farewell(call, EndedBy.AGENT_FAILED, call.limits.drain_s)
 
 
 def stop_for_drain(call: LiveCall) -> None:
@@ -190,14 +256,16 @@ def stop_for_drain(call: LiveCall) -> None:
         return
     _hush(call)
     say_prompt(call, "apology")
-    begin_farewell(call, Hangup(), EndedBy.DRAIN, call.limits.goodbye_s)
+    begin_farewell(call, EndedBy.DRAIN, call.limits.goodbye_s)
 
 
-def remember_answer(call: LiveCall, key: str, question: str, value: str) -> None:
+def remember_answer(call: LiveCall, key: str, question: str, value: str) -> ActionResult:
     """Keep what the agent learned; beyond a bound a runaway agent is no longer listened to."""
-    if len(call.answers) < MAX_ANSWERS:
-        call.answers.append(Answer(key, question, value, round(call.now_ms())))
-        _tell_findings(call)
+    if len(call.answers) >= MAX_ANSWERS:
+        return ActionResult(ok=False, error=f"no more than {MAX_ANSWERS} answers are kept")
+    call.answers.append(Answer(key, question, value, round(call.now_ms())))
+    _tell_findings(call)
+    return ActionResult(ok=True)
 
 
 def set_disposition(call: LiveCall, disposition: str) -> None:

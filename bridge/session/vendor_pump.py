@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import assert_never
 
+from bridge.agents.base import BargeIn
 from bridge.audio.resample import Resampler
 from bridge.audio.vad import SpeechStarted
 from bridge.session.contracts import CloseCode, EndedBy
@@ -38,6 +40,10 @@ async def hear_vendor(call: LiveCall) -> None:
             raise _socket_ended(call)
         for event in _read(call, message):
             _handle(call, event)
+        if call.guard.is_over_rate:
+            # Nothing is read for the rest of the second, so that the peer's own socket fills, not our memory.
+            call.counters.flood_pauses += 1
+            await asyncio.sleep(call.guard.pause_s(call.clock()))
 
 
 def _read(call: LiveCall, message: WireMessage) -> list[VendorEvent]:
@@ -104,7 +110,11 @@ def _hear(call: LiveCall, audio: AudioReceived) -> None:
         call.recorder.customer(now_ms - length_ms, call.to_recording[0].process(pcm))
     if not call.is_agent_gone:
         call.inbox.put_audio(CustomerAudio(pcm, now_ms))
-    if call.ear is not None and any(isinstance(change, SpeechStarted) for change in call.ear.feed(pcm)):
+    if (
+        call.ear is not None
+        and call.barge_in is BargeIn.BRIDGE
+        and any(isinstance(change, SpeechStarted) for change in call.ear.feed(pcm))
+    ):
         barge_in(call)
 
 

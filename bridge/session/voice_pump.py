@@ -8,8 +8,9 @@ from typing import Final
 from bridge.playout import SentAudio
 from bridge.session.contracts import CloseCode, EndedBy
 from bridge.session.inbox import PlayedOut
-from bridge.session.state import OWN_ITEM_PREFIX, CallOver, LiveCall, begin_farewell, say_prompt
-from bridge.session.watch import Due
+from bridge.session.state import CallOver, LiveCall, begin_farewell, say_prompt
+from bridge.session.turns import OWN_ITEM_PREFIX
+from bridge.session.watch import Due, Farewell
 from telephony.errors import LocalProtocolError
 from telephony.protocols.events import EndUtterance, Hangup, Transfer, VendorCommand
 
@@ -87,9 +88,9 @@ async def _keep_deadlines(call: LiveCall) -> None:
             call.watch.asked()
             say_prompt(call, "still_there")
         case Due.MEDIA_LOST:
-            begin_farewell(call, Hangup(), EndedBy.MEDIA_LOST, drain_s=0)
+            begin_farewell(call, EndedBy.MEDIA_LOST, drain_s=0)
         case Due.MAX_DURATION:
-            begin_farewell(call, Hangup(), EndedBy.MAX_DURATION, call.limits.goodbye_s)
+            begin_farewell(call, EndedBy.MAX_DURATION, call.limits.goodbye_s)
         case Due.SAY_FAREWELL:
             await _say_farewell(call)
         case Due.LEAVE if call.watch.farewell is not None:
@@ -108,13 +109,25 @@ async def _say_farewell(call: LiveCall) -> None:
         if isinstance(farewell.command, Hangup):
             # A vendor without a hang-up message understands the closing of its socket.
             raise CallOver(farewell.ended_by) from error
-        farewell.command, farewell.ended_by = Hangup(), EndedBy.AGENT_FAILED
-        farewell.wait_ms = call.limits.closed_wait_s * 1000
-        call.wake.set()
+        _say_it_otherwise(call, farewell)
         return
+    farewell.said_at_ms = call.now_ms()
     if isinstance(farewell.command, Transfer):
         call.transferred_to = farewell.command.targets[0].number
-    farewell.said_at_ms = call.now_ms()
+    elif not call.codec.capabilities.confirms_hangup:
+        raise CallOver(farewell.ended_by)
+
+
+def _say_it_otherwise(call: LiveCall, farewell: Farewell) -> None:
+    """The vendor cannot hand the customer to this target: try the next, and after the last apologise and hang up."""
+    if farewell.others:
+        farewell.command, farewell.others = Transfer(farewell.others[:1]), farewell.others[1:]
+    else:
+        say_prompt(call, "apology")
+        farewell.command, farewell.ended_by = Hangup(), EndedBy.AGENT_FAILED
+        farewell.latest_ms = call.now_ms() + call.limits.drain_s * 1000
+        farewell.wait_ms = call.limits.closed_wait_s * 1000
+    call.wake.set()
 
 
 def _drained_at_ms(call: LiveCall) -> float:

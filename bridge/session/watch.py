@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from bridge.session.contracts import EndedBy, Limits
-from telephony.protocols.events import Hangup, Transfer
+from telephony.protocols.events import Hangup, Transfer, TransferTarget
 
 NEVER_MS = float("inf")
 
@@ -24,13 +24,23 @@ class Due(Enum):
 
 @dataclass(slots=True)
 class Farewell:
-    """The end that was decided: what to tell the vendor once the agent has been heard, at the latest at `latest_ms`."""
+    """The end that was decided: what to tell the vendor once the agent has been heard, at the latest at `latest_ms`.
+
+    `others` are told one by one where the vendor cannot do the first. While it `is_prepared` not, nothing is told.
+    """
 
     command: Hangup | Transfer
     ended_by: EndedBy
     latest_ms: float
     wait_ms: float
+    earliest_ms: float = 0.0
+    others: tuple[TransferTarget, ...] = ()
+    is_prepared: bool = True
     said_at_ms: float | None = None
+
+    def at_ms(self, drained_at_ms: float) -> float:
+        """When to tell the vendor."""
+        return max(self.earliest_ms, min(drained_at_ms, self.latest_ms)) if self.is_prepared else NEVER_MS
 
 
 class Watch:
@@ -78,7 +88,7 @@ class Watch:
         if self.farewell is not None:
             if self.farewell.said_at_ms is not None:
                 return [(self.farewell.said_at_ms + self.farewell.wait_ms, Due.LEAVE)]
-            return [(min(drained_at_ms, self.farewell.latest_ms), Due.SAY_FAREWELL)]
+            return [(self.farewell.at_ms(drained_at_ms), Due.SAY_FAREWELL)]
         limits = self._limits
         deadlines = [(limits.max_call_s * 1000, Due.MAX_DURATION)]
         if not self._has_begun:

@@ -13,7 +13,7 @@ from bridge.agents.base import Brief
 from bridge.agents.scripted import ScriptedAgent
 from bridge.agents.scripted.recogniser import SphinxRecogniser
 from bridge.session import CallSummary, Limits, bridge_call
-from telephony.protocols.events import Channel
+from telephony.protocols.events import Channel, TransferTarget
 from telephony.protocols.psr import ChunkAction, HangupAction, PsrClientCodec, PsrServerCodec, TransferAction
 from telephony.simulator.behaviour_table import behaviour_for
 from telephony.simulator.calls import throw_dice
@@ -91,9 +91,8 @@ async def talk(destination: str, recogniser: SphinxRecogniser) -> tuple[CallSumm
     clock = asyncio.get_running_loop().time
     async with asyncio.TaskGroup() as group:
         person = group.create_task(leg.talk())
-        summary = await bridge_call(
-            leg, PsrServerCodec(), ScriptedAgent({}, recogniser), Brief("c"), Limits(), clock, sink
-        )
+        brief = Brief("c", transfer_targets=(TransferTarget("101"),))
+        summary = await bridge_call(leg, PsrServerCodec(), ScriptedAgent({}, recogniser), brief, Limits(), clock, sink)
         person.cancel()
     return summary, sink, leg
 

@@ -13,6 +13,7 @@ from bridge.agents.scripted import ScriptedAgent
 from bridge.agents.scripted.recogniser import SphinxRecogniser
 from bridge.audio.wav import read_wav
 from bridge.session import EndedBy, Limits, bridge_call
+from telephony.protocols.events import TransferTarget
 from telephony.protocols.psr import PsrClientCodec, PsrServerCodec
 from tests.bridge.agents.speech import SPEECH_DIR, recording
 from tests.bridge.session.fakes import MemorySink, ScriptedLeg
@@ -64,7 +65,7 @@ async def survey(caller: PsrCaller):
             leg,
             PsrServerCodec(),
             ScriptedAgent({}, SphinxRecogniser()),
-            Brief("c"),
+            Brief("c", transfer_targets=(TransferTarget("101"),)),
             Limits(),
             asyncio.get_running_loop().time,
             sink,

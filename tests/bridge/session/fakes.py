@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ from telephony.protocols.events import (
 
 FRAME_MS = 20
 SILENCE = bytes(320)
+# The time of day at which every call begins.
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 def vowel(duration_ms: int) -> bytes:
@@ -185,7 +188,10 @@ class ScriptedLeg:
 
 
 class ScriptedAgent:
-    """An agent whose script yields events; waits between them are its own."""
+    """An agent whose script yields events; waits between them are its own.
+
+    Every connection plays the script from its start; `connections` tells a script which one it is.
+    """
 
     input_rate_hz = 8_000
     output_rate_hz = 8_000
@@ -198,26 +204,31 @@ class ScriptedAgent:
         barge_in: BargeIn = BargeIn.BRIDGE,
         connect_s: float = 0.0,
         refuses: bool = False,
+        refusals: int = 0,
         takes_s: float = 0.0,
+        deaf_after_ms: float | None = None,
     ) -> None:
         self.speaks_first = speaks_first
         self.barge_in = barge_in
         self.heard = bytearray()
         self.log: list[tuple] = []
         self.is_closed = False
-        self.brief: Brief | None = None
+        self.briefs: list[Brief] = []
+        self.connections = 0
         self.news = asyncio.Event()
         self._script = script
         self._connect_s = connect_s
-        self._refuses = refuses
+        self._refusals = 1_000 if refuses else refusals
         self._takes_s = takes_s
+        self._deaf_after_ms = deaf_after_ms
 
     @asynccontextmanager
     async def connect(self, brief: Brief):
-        self.brief = brief
+        self.briefs.append(brief)
         await asyncio.sleep(self._connect_s)
-        if self._refuses:
+        if len(self.briefs) <= self._refusals:
             raise AgentUnavailable("no agent at home", retryable=True)
+        self.connections += 1
         try:
             yield self
         finally:
@@ -226,6 +237,9 @@ class ScriptedAgent:
     async def send_audio(self, pcm: bytes) -> None:
         await asyncio.sleep(self._takes_s)
         self.heard += pcm
+        if self._deaf_after_ms is not None and len(self.heard) / 16 > self._deaf_after_ms:
+            self._deaf_after_ms = None
+            raise AgentUnavailable("it no longer listens", retryable=True)
 
     async def send_dtmf(self, digit: str) -> None:
         self._note("key", digit)
@@ -303,13 +317,14 @@ async def play_call(
     stop_at_s: float | None = None,
     leg_stalls: bool = False,
     recorder=None,
+    sink: MemorySink | None = None,
     **agent_options,
 ) -> Played:
     """Run one call between a scripted vendor and a scripted agent."""
     leg, agent, sink = (
         ScriptedLeg(vendor, stalls=leg_stalls),
         ScriptedAgent(agent_script, **agent_options),
-        MemorySink(),
+        sink or MemorySink(),
     )
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -327,6 +342,7 @@ async def play_call(
             sink,
             recorder=recorder,
             stop=stop,
+            wall_clock=lambda: NOW + timedelta(seconds=loop.time()),
         )
         playing.cancel()
     return Played(summary, leg, agent, sink)

@@ -11,6 +11,7 @@ import pytest
 from bridge.agents.base import (
     Audio,
     AudioDone,
+    Brief,
     EndCall,
     Failed,
     Speaker,
@@ -25,6 +26,7 @@ from tests.bridge.session.fakes import InlineExecutor, ScriptedAgent, ScriptedLe
 from tests.bridge.virtual_time import run
 
 SECOND = bytes(16_000)
+DESK = Brief("call-1", transfer_targets=(TransferTarget("101", "desk"),))
 
 
 async def talks_forever(leg: ScriptedLeg) -> None:
@@ -57,13 +59,13 @@ def sentence(item_id: str, text: str, seconds: int):
 
 
 def test_agent_says_goodbye_and_is_heard_before_the_hangup():
-    call = run(play_call(talks_forever, says(*sentence("a", "Good day and goodbye", 2), EndCall())))
+    call = run(play_call(talks_forever, says(*sentence("a", "Good day and goodbye", 4), EndCall())))
     assert call.summary.ended_by is EndedBy.AGENT_HANGUP
     assert call.leg.words == ["hangup"]
-    assert call.leg.said_at("hangup") == pytest.approx(2.08, abs=0.01)
-    assert call.leg.audio_ms == 2_000
+    assert call.leg.said_at("hangup") == pytest.approx(4.08, abs=0.01)
+    assert call.leg.audio_ms == 4_000
     assert call.leg.closed_with == 1000
-    assert call.sink.turns == [Turn(1, Speaker.AGENT, "a", "Good day and goodbye", "Good day and goodbye", 80, 2_080)]
+    assert call.sink.turns == [Turn(1, Speaker.AGENT, "a", "Good day and goodbye", "Good day and goodbye", 80, 4_080)]
     assert call.sink.ends == [call.summary]
     assert call.agent.is_closed
 
@@ -204,7 +206,12 @@ def test_tools_keys_and_customer_words_reach_the_summary_and_the_transcript():
         await leg.silence(60)
 
     call = run(play_call(vendor, agent))
-    assert call.agent.log == [("key", "5")]
+    assert call.agent.log == [
+        ("key", "5"),
+        ("tool_result", "t1", {"ok": True}),
+        ("tool_result", "t2", {"ok": True}),
+        ("tool_result", "t3", {"ok": False, "error": "there is no such tool"}),
+    ]
     assert call.summary.disposition == "completed"
     solved = Answer("solved", "Solved?", "yes", 1_000)
     assert call.summary.answers == (solved,)
@@ -219,25 +226,27 @@ def test_transfer_waits_for_the_vendor_to_leave():
         leg.answer("transfer 101", None)
         await leg.silence(60)
 
-    call = run(play_call(vendor, says(*sentence("a", "one moment", 1), Transfer((TransferTarget("101"),)))))
+    script = says(*sentence("a", "one moment", 1), Transfer((TransferTarget("101"),)))
+    call = run(play_call(vendor, script, brief=DESK))
     assert (call.summary.ended_by, call.summary.transferred_to) == (EndedBy.TRANSFER, "101")
     assert call.leg.words == ["transfer 101"]
     assert call.leg.said_at("transfer 101") == pytest.approx(1.08, abs=0.01)
 
 
 def test_transfer_to_a_vendor_without_one_hangs_up():
-    call = run(play_call(talks_forever, says(Transfer((TransferTarget("101"),))), codec=WordCodec(has_transfer=False)))
+    script = says(Transfer((TransferTarget("101"),)))
+    call = run(play_call(talks_forever, script, codec=WordCodec(has_transfer=False), brief=DESK))
     assert (call.summary.ended_by, call.summary.transferred_to) == (EndedBy.AGENT_FAILED, "")
     assert call.leg.words == ["hangup"]
 
 
-@pytest.mark.parametrize(("command", "wait_s"), [(EndCall(), 5), (Transfer((TransferTarget("7"),)), 30)])
+@pytest.mark.parametrize(("command", "wait_s"), [(EndCall(), 5), (Transfer((TransferTarget("101"),)), 30)])
 def test_vendor_that_does_not_leave_is_left(command, wait_s):
     async def vendor(leg: ScriptedLeg) -> None:
         leg.say("open")
         await leg.silence(600)
 
-    call = run(play_call(vendor, says(command)))
+    call = run(play_call(vendor, says(command), brief=DESK, limits=Limits(min_call_s=0)))
     assert call.summary.duration_ms == pytest.approx(wait_s * 1000, abs=30)
     assert call.leg.closed_with == 1000
 

@@ -11,6 +11,7 @@ from bridge.agents.base import Brief, Speaker
 from bridge.agents.scripted.agent import ScriptedAgent
 from bridge.agents.scripted.recogniser import UNCLEAR, Hearing
 from bridge.session import CallSummary, EndedBy, Limits, bridge_call
+from telephony.protocols.events import TransferTarget
 from tests.bridge.session.fakes import MemorySink, ScriptedLeg, WordCodec, vowel
 from tests.bridge.virtual_time import run
 
@@ -38,7 +39,7 @@ async def survey(vendor, recogniser: ListedRecogniser, brief: Brief | None = Non
             leg,
             WordCodec(),
             ScriptedAgent({}, recogniser),
-            brief or Brief("c"),
+            brief or Brief("c", transfer_targets=(TransferTarget("101"),)),
             Limits(),
             asyncio.get_running_loop().time,
             sink,
