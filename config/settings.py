@@ -208,7 +208,8 @@ PSR_TOKEN = read_secret(env, "PSR_TOKEN", default="")
 PSR_AUTH_SCHEME = env.str("PSR_AUTH_SCHEME", "Bearer")
 PSR_503_IS_SAFE = env.bool("PSR_503_IS_SAFE", False)
 PSR_REFUSED_CODES = env.list("PSR_REFUSED_CODES", default=[])
-PSR_CHUNK_MS = env.int("PSR_CHUNK_MS", 200)
+PSR_CHUNK_CODEC = env.str("PSR_CHUNK_CODEC", "pcm16")
+PSR_CHUNK_MS = env.int("PSR_CHUNK_MS", 0) or None
 PSR_FLUSH = env.str("PSR_FLUSH", "none")
 PSR_STEREO_CUSTOMER_SIDE = env.str("PSR_STEREO_CUSTOMER_SIDE", "left")
 

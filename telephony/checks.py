@@ -13,14 +13,18 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from telephony.errors import LocalProtocolError
 from telephony.protocols.events import Side
 from telephony.protocols.psr import FlushMode, PsrServerCodec
+from telephony.protocols.psr_chunks import ChunkCodec
+from telephony.protocols.psr_mp3 import require_lame
 from telephony.psr.client import AuthScheme
 from telephony.psr.payloads import check_base_url, check_token
 
 _CHOICES: tuple[tuple[str, type[StrEnum]], ...] = (
     ("PSR_AUTH_SCHEME", AuthScheme),
+    ("PSR_CHUNK_CODEC", ChunkCodec),
     ("PSR_FLUSH", FlushMode),
     ("PSR_STEREO_CUSTOMER_SIDE", Side),
 )
+_MP3_CODECS = frozenset({ChunkCodec.MP3_INDEPENDENT, ChunkCodec.MP3_STREAM})
 
 
 @register
@@ -85,11 +89,28 @@ def check_psr_choices(**_: Any) -> list[CheckMessage]:
 
 @register
 def check_psr_chunk(**_: Any) -> list[CheckMessage]:
-    """Whether a chunk of PSR_CHUNK_MS fits one message."""
+    """Whether a chunk of PSR_CHUNK_MS fits one message, and LAME is there where PSR_CHUNK_CODEC needs it."""
+    if settings.PSR_CHUNK_CODEC in _MP3_CODECS:
+        try:
+            require_lame()
+        except LocalProtocolError as error:
+            return [
+                Error(
+                    f"PSR_CHUNK_CODEC cannot be used: {error}.",
+                    hint="Run `pip install lameenc` (Trunkline's extra `mp3`), or set PSR_CHUNK_CODEC=pcm16.",
+                    id="telephony.E006",
+                )
+            ]
     try:
         PsrServerCodec(chunk_ms=settings.PSR_CHUNK_MS)
     except LocalProtocolError as error:
-        return [Error(f"PSR_CHUNK_MS cannot be used: {error}.", hint="200 suits most lines.", id="telephony.E004")]
+        return [
+            Error(
+                f"PSR_CHUNK_MS cannot be used: {error}.",
+                hint="0 takes what suits PSR_CHUNK_CODEC.",
+                id="telephony.E004",
+            )
+        ]
     return []
 
 

@@ -28,6 +28,7 @@ from bridge.consumers.leg import AsgiLeg, AsgiReceive, AsgiSend
 from bridge.session import Action, ActionResult, CallSummary, CloseCode, Findings, Limits, Turn, bridge_call
 from telephony.protocols.events import Channel, Side, VendorCodec
 from telephony.protocols.psr import FlushMode, PsrServerCodec
+from telephony.protocols.psr_chunks import ChunkCodec
 
 logger = logging.getLogger(__name__)
 
@@ -141,6 +142,7 @@ def codec_for(opened: OpenedCall) -> VendorCodec:
         Channel(opened.channel),
         Side(opened.customer_side),
         FlushMode(settings.PSR_FLUSH),
+        chunk_codec=ChunkCodec(settings.PSR_CHUNK_CODEC),
         chunk_ms=settings.PSR_CHUNK_MS,
     )
 

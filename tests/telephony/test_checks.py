@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from telephony.checks import check_psr_address, check_psr_choices, check_psr_chunk
@@ -33,6 +35,7 @@ def test_psr_address_is_checked_without_showing_it(settings, base_url, token, id
     ("name", "right", "wrong"),
     [
         ("PSR_AUTH_SCHEME", ["Bearer", "Basic"], "bearer"),
+        ("PSR_CHUNK_CODEC", ["pcm16", "mp3_independent", "mp3_stream"], "mp3"),
         ("PSR_FLUSH", ["none", "silence_wav"], "yes"),
         ("PSR_STEREO_CUSTOMER_SIDE", ["left", "right"], "both"),
     ],
@@ -51,9 +54,23 @@ def test_psr_choices_are_checked_and_named(settings, name, right, wrong):
 
 
 @pytest.mark.parametrize(
-    ("chunk_ms", "ids"), [(20, []), (200, []), (0, ["telephony.E004"]), (5000, ["telephony.E004"])]
+    ("chunk_ms", "ids"), [(None, []), (20, []), (200, []), (0, ["telephony.E004"]), (5000, ["telephony.E004"])]
 )
 def test_psr_chunk_must_fit_a_message(settings, chunk_ms, ids):
     settings.PSR_CHUNK_MS = chunk_ms
 
     assert [message.id for message in check_psr_chunk()] == ids
+
+
+@pytest.mark.parametrize("chunk_codec", ["mp3_independent", "mp3_stream"])
+def test_mp3_without_lame_is_told_with_what_to_install(settings, monkeypatch, chunk_codec):
+    settings.PSR_CHUNK_CODEC = chunk_codec
+    assert check_psr_chunk() == []
+
+    monkeypatch.setitem(sys.modules, "lameenc", None)
+    (message,) = check_psr_chunk()
+
+    assert message.id == "telephony.E006"
+    assert "pip install lameenc" in str(message.hint)
+    settings.PSR_CHUNK_CODEC = "pcm16"
+    assert check_psr_chunk() == []
