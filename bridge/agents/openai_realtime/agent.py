@@ -38,6 +38,7 @@ APPEND_MS: Final = 40
 # Source: OpenAI Realtime API: a session ends after 60 minutes. Another must be open before.
 SESSION_S: Final = 3_600.0
 EXPIRING_BEFORE_S: Final = 300.0
+LEAST_SESSION_S: Final = 60.0
 MAX_BAD_MESSAGES: Final = 20
 MAX_ASIDE: Final = 100
 
@@ -129,6 +130,9 @@ class RealtimeSession:
         """
         created = await self._expect(events.SessionCreated)
         left_s = SESSION_S if created.expires_at is None else min(SESSION_S, created.expires_at - wall_clock())
+        if left_s < LEAST_SESSION_S:
+            # Our clock is wrong, or theirs: changing conversations at once would help nobody.
+            left_s = SESSION_S
         self._expiring_in_s = min(EXPIRING_BEFORE_S, left_s / 2)
         self._expiring_at_s = asyncio.get_running_loop().time() + left_s - self._expiring_in_s
         session = session_of(self._config, self._instructions, self._tools.schemas())

@@ -31,11 +31,17 @@ class AgentSpeech:
         self._sample_bytes = sample_bytes
         self._items: dict[str, SpokenItem] = {}
         self._dropped: deque[str] = deque(maxlen=MAX_DROPPED_RESPONSES)
+        self._taken: deque[str] = deque(maxlen=MAX_ITEMS)
+        # Items that only began when nothing more of their response was wanted, with that response.
+        self._unwanted: dict[str, str] = {}
 
     def audio(self, event: events.AudioDelta) -> list[AgentEvent]:
         """More audio; a sample that is cut in two waits for its other half."""
         item = self._item(event.response_id, event.item_id)
         if item is None:
+            is_new = event.item_id not in self._items and event.item_id not in self._taken
+            if is_new and len(self._unwanted) < MAX_ITEMS:
+                self._unwanted[event.item_id] = event.response_id
             return []
         audio = item.carried + event.audio if item.carried else event.audio
         if over := len(audio) % self._sample_bytes:
@@ -68,6 +74,12 @@ class AgentSpeech:
         item_ids = [item_id for item_id, item in self._items.items() if item.response_id == response_id]
         return [event for item_id in item_ids for event in self.audio_finished(item_id)]
 
+    def take_unwanted(self, response_id: str) -> list[str]:
+        """Items of a response that nobody heard anything of, because they began after it was dropped."""
+        item_ids = [item_id for item_id, of in self._unwanted.items() if of == response_id]
+        self._unwanted = {item_id: of for item_id, of in self._unwanted.items() if of != response_id}
+        return item_ids
+
     def drop(self, response_id: str) -> None:
         """Nothing more of this response is wanted."""
         self._dropped.append(response_id)
@@ -78,6 +90,7 @@ class AgentSpeech:
 
     def take(self, item_id: str) -> SpokenItem | None:
         """An item that was heard to its end or cut, and is forgotten; None where it is not known."""
+        self._taken.append(item_id)
         return self._items.pop(item_id, None)
 
     def _item(self, response_id: str, item_id: str) -> SpokenItem | None:

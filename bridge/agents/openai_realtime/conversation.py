@@ -196,6 +196,7 @@ class Conversation:
         self._active = ""
         was_cut = self._speech.is_dropped(event.response_id) or event.status in ("cancelled", "failed")
         partings, answers = self._tools.response_done(event.response_id, self._fed_ms, was_cut=was_cut)
+        reaction.messages += [wire.delete_item(item_id) for item_id in self._speech.take_unwanted(event.response_id)]
         reaction.messages += answers
         reaction.events += [*self._speech.response_finished(event.response_id), *partings]
         if event.status == "failed":

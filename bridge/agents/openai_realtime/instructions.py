@@ -63,7 +63,7 @@ def opening_of(config: RealtimeConfig, brief: Brief, instructions: str) -> str |
     It takes the place of the session's instructions, so it repeats them.
     """
     if brief.history:
-        return f"{instructions}\n\n{_RESUMED}"
+        return f"{instructions}\n\n{_RESUMED}" if brief.is_agents_turn else None
     if not config.greeting:
         return None
     return f"{instructions}\n\nThe call begins now. {rendered(config.greeting, brief.parameters)}"

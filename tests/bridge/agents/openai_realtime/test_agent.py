@@ -204,10 +204,16 @@ async def test_a_conversation_is_taken_up_again_with_its_history() -> None:
     assert "without greeting again" in server.of("response.create")[0]["response"]["instructions"]
 
 
-async def test_the_end_of_the_session_is_told_before_it_comes() -> None:
+async def test_the_end_of_the_session_is_told_before_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent_module, "LEAST_SESSION_S", 0.5)
     # The wall clock says 1000; with so little time left half of it is given.
     async with connected(expires_at=1_001) as (session, _):
         assert await collect(session, 1) == [Expiring(0.5)]
+
+
+async def test_a_clock_that_is_wrong_ends_nothing() -> None:
+    async with connected(greets, expires_at=1) as (session, _):
+        assert [type(event) for event in await collect(session, 4)] == [Transcript, Audio, AudioDone, Transcript]
 
 
 async def expires(session: FakeSession) -> None:

@@ -165,6 +165,15 @@ def test_received_is_counted_by_item_and_by_format():
     assert said(talk.interrupt("b", 5_000)) == [("cancel", "r1"), ("truncate", "b", 100)]
 
 
+def test_what_was_said_before_the_cancellation_arrived_is_forgotten_too():
+    talk = speaking("a")
+    talk.interrupt("a", 300)
+    for item_id in ("a", "b", "b", "c"):
+        assert talk.receive(AudioDelta("r1", item_id, TENTH)).events == []
+    assert said(talk.receive(done("r1"))) == [("delete", "b"), ("delete", "c")]
+    assert said(talk.receive(done("r1"))) == []
+
+
 def test_several_items_are_cut_and_the_response_is_cancelled_once():
     talk = speaking("a", "b")
     assert said(talk.interrupt("a", 300)) == [("cancel", "r1"), ("truncate", "a", 200)]

@@ -73,3 +73,8 @@ def test_a_conversation_taken_up_again_does_not_greet():
     assert opening is not None
     assert "Greet the customer" not in opening
     assert "without greeting again" in opening
+
+
+def test_a_conversation_taken_up_in_the_customers_turn_waits_for_them():
+    brief = Brief("c", history=(Said(Speaker.AGENT, "Are you content?"),), is_agents_turn=False)
+    assert opening_of(config_of({"instructions": "x"}), brief, "x") is None
