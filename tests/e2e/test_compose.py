@@ -24,8 +24,8 @@ from tests.e2e.harness import REPOSITORY, Process, environment, eventually
 from tests.servers import BrokerServer, start_postgres
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-SERVICES = ("postgres", "redis", "migrate", "web", "bridge", "dialer", "worker", "beat", "simulator")
-OURS = ("web", "bridge", "dialer", "worker", "beat", "simulator")
+SERVICES = ("postgres", "redis", "migrate", "web", "bridge", "dialer", "worker", "beat", "simulator", "ai")
+OURS = ("web", "bridge", "dialer", "worker", "beat", "simulator", "ai")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 @pytest.fixture(scope="module")
 def ports() -> dict[str, int]:
-    return {"8000": free_port(), "8001": free_port(), "9100": free_port()}
+    return {"8000": free_port(), "8001": free_port(), "9100": free_port(), "50051": free_port()}
 
 
 def service_environment(
@@ -119,6 +119,7 @@ def test_every_service_runs(
         eventually("the pages answer", lambda: answers(ports["8000"], "/health/live"), 60)
         eventually("the bridge answers", lambda: answers(ports["8001"], "/health/live"), 60)
         eventually("the simulator answers", lambda: answers(ports["9100"], "/sim/health"), 60)
+        eventually("the AI service answers", lambda: is_healthy(compose, "ai", env["ai"], ports), 60)
         with redis.Redis.from_url(servers["redis"]) as broker:
             eventually("both workers consume", lambda: workers(broker) >= 2, 60)
         eventually("the bridge says what it can take", lambda: nodes(servers["postgres"]) == 1, 60)
@@ -136,6 +137,14 @@ def answers(port: int, path: str) -> bool:
         return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def is_healthy(compose: dict[str, Any], name: str, env: dict[str, str], ports: dict[str, int]) -> bool:
+    """Whether the service's own health check passes."""
+    _, _, *words = compose["services"][name]["healthcheck"]["test"]
+    command = [re.sub(r":(\d+)$", lambda found: f":{ports[found[1]]}", word) for word in words]
+    check = [sys.executable, *command]
+    return subprocess.run(check, env=env, cwd=REPOSITORY, capture_output=True, timeout=30, check=False).returncode == 0
 
 
 def workers(broker: redis.Redis) -> int:
