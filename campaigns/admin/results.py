@@ -177,9 +177,13 @@ class CallAnalysisAdmin(RecordAdmin):
 
 @admin.register(BridgeNode)
 class BridgeNodeAdmin(InternalAdmin):
-    list_display = ["name", "live_calls", "capacity", "is_draining", "seen_at"]
+    list_display = ["name", "live_calls", "capacity", "show_lag", "is_draining", "seen_at"]
     list_filter = ["is_draining"]
     search_fields = ["name"]
+
+    @display(description="Loop lag")
+    def show_lag(self, node: BridgeNode) -> str:
+        return f"{node.gauges.get('loop_lag_ms', 0):.0f} ms"
 
 
 @admin.register(Heartbeat)

@@ -44,7 +44,7 @@ class SuppressedNumberAdmin(ModelAdmin):
     date_hierarchy = "created_at"
 
     def get_readonly_fields(self, request: HttpRequest, obj: SuppressedNumber | None = None) -> list[str]:
-        return ["created_at"] if obj is None else ["phone_number", "source", "created_at"]
+        return ["created_at"] if obj is None else ["phone_number", "source", "call", "created_at"]
 
     def save_model(self, request: HttpRequest, obj: SuppressedNumber, form: Any, change: bool) -> None:
         if change:

@@ -53,6 +53,8 @@ class CallSerializer(StrictModelSerializer[Call]):
             "disposition",
             "answers",
             "transferred_to",
+            "callback_at",
+            "callback_note",
             "has_recording",
             "is_processed",
         ]

@@ -35,6 +35,7 @@ class ContactSerializer(StrictModelSerializer[Contact]):
             "state_reason",
             "attempts_made",
             "next_attempt_at",
+            "callback_at",
             "last_outcome",
             "disposition",
             "updated_at",

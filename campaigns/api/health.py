@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
@@ -33,17 +34,20 @@ def ready(_request: HttpRequest) -> JsonResponse:
     return JsonResponse({"is_ready": found.is_ready, "parts": parts}, status=200 if found.is_ready else 503)
 
 
+_FAMILIES: Final = {False: GaugeMetricFamily, True: CounterMetricFamily}
+
+
 class _Gauges(Collector):
     """Hands finished gauges to the client library, which writes the format."""
 
     def __init__(self, gauges: tuple[Gauge, ...]) -> None:
         self.gauges = gauges
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """The gauges as the library's families."""
         for gauge in self.gauges:
             names = tuple(gauge.samples[0].labels) if gauge.samples else ()
-            family = GaugeMetricFamily(gauge.name, gauge.text, labels=names)
+            family = _FAMILIES[gauge.is_total](gauge.name, gauge.text, labels=names)
             for sample in gauge.samples:
                 family.add_metric([sample.labels[name] for name in names], sample.value)
             yield family

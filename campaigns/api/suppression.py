@@ -34,8 +34,8 @@ class SuppressedNumberSerializer(StrictModelSerializer[SuppressedNumber]):
 
     class Meta:
         model = SuppressedNumber
-        fields = ["id", "phone_number", "reason", "source", "expires_at", "created_at"]
-        read_only_fields = ["id", "source", "created_at"]
+        fields = ["id", "phone_number", "reason", "source", "call", "expires_at", "created_at"]
+        read_only_fields = ["id", "source", "call", "created_at"]
 
 
 class SuppressionChangeSerializer(StrictModelSerializer[SuppressedNumber]):

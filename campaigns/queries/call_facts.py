@@ -36,6 +36,9 @@ def call_facts(call: Call, *, sequence: int) -> dict[str, Any]:
         "ended_by": call.ended_by or None,
         "disposition": call.disposition,
         "transferred_to": call.transferred_to,
+        "callback_at": call.callback_at.isoformat() if call.callback_at else None,
+        "callback_note": call.callback_note,
+        "has_opted_out": call.suppressions.exists(),
         "answers": call.answers if is_small else [],
         "has_more_answers": not is_small,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,10 +25,26 @@ from campaigns.models import (
     Trunk,
     WebhookDelivery,
 )
+from campaigns.queries.agent_outages import agents_out
 from campaigns.queries.health import BRIDGE_SEEN
 from campaigns.states import OPEN_ATTEMPT_STATES
 
 RECENT = timedelta(hours=1)
+NODE_GAUGES: Mapping[str, str] = {
+    "loop_lag_ms": "How late the bridge's event loop was at worst since its beat before, ms; above 100 callers hear it",
+    "first_words_ms": "How long 95 of the last 100 callers waited for the agent's first words at most, ms",
+    "waiting_turns": "Transcript turns that are not in the database yet",
+}
+# Since the process began.
+NODE_TOTALS: Mapping[str, str] = {
+    "calls": "Calls that ended",
+    "agent_failures": "Calls that ended because the agent failed",
+    "dropped_audio_ms": "Caller audio dropped because an agent was slow, ms",
+    "bad_messages": "Messages of switches that could not be read",
+    "resumes": "Calls that went on over another socket",
+    "lost_turns": "Transcript turns given up because the database was away for too long",
+    "journal_skipped_bytes": "Bytes of dead processes' journals that could not be read",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +57,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """One metric with all its samples. `name` carries the unit."""
+    """One metric with all its samples. `name` carries the unit; one that only grows `is_total`."""
 
     name: str
     text: str
     samples: tuple[Sample, ...]
+    is_total: bool = False
 
 
 def platform_metrics(now: datetime) -> tuple[Gauge, ...]:
@@ -88,11 +105,29 @@ def _live(now: datetime) -> Iterator[Gauge]:
     yield _one("bridge_nodes", "Bridge processes seen lately", totals["nodes"])
     yield _one("bridge_capacity_calls", "Calls the bridge processes can carry", totals["capacity"] or 0)
     yield _one("bridge_live_calls", "Calls the bridge processes carry, by their own word", totals["calls"] or 0)
+    yield from _nodes(list(nodes.order_by("pk")))
+    yield _one("agents_out", "Agents that fail too often to be used", len(agents_out(now)))
     yield Gauge(
         "trunkline_heartbeat_age_s",
         "Seconds since a worker of the queue took the last heartbeat",
         tuple(Sample((now - row.at).total_seconds(), {"queue": row.name}) for row in Heartbeat.objects.order_by("pk")),
     )
+
+
+def _nodes(nodes: Sequence[BridgeNode]) -> Iterator[Gauge]:
+    """What every bridge process measured; a value it never told is 0."""
+    seats = {node.name: max(0, node.capacity - node.live_calls) for node in nodes}
+    yield _of_nodes("free_seats", "Calls the bridge process can still take", seats)
+    for name, text in NODE_GAUGES.items():
+        yield _of_nodes(name, text, {node.name: node.gauges.get(name, 0) for node in nodes})
+    for name, text in NODE_TOTALS.items():
+        totals = {node.name: node.gauges.get("totals", {}).get(name, 0) for node in nodes}
+        yield _of_nodes(name, text, totals, is_total=True)
+
+
+def _of_nodes(name: str, text: str, values: Mapping[str, float], *, is_total: bool = False) -> Gauge:
+    samples = tuple(Sample(value, {"node": node}) for node, value in values.items())
+    return Gauge(f"trunkline_bridge_{name}", text, samples, is_total)
 
 
 def _afterwards(now: datetime) -> Iterator[Gauge]:

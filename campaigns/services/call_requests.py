@@ -102,11 +102,20 @@ def heed_spoken_opt_out(call_id: UUID, *, now: datetime) -> str:
     phrases = opt_out_phrases({"en": settings.OPT_OUT_PHRASES_EN, "vi": settings.OPT_OUT_PHRASES_VI})
     phrase = find_opt_out(said, phrases)
     if phrase:
-        try:
-            add_to_dnc(call_id=call_id, reason=f"Said in a call: “{phrase}”", now=now)
-        except CallRequestRefused:
-            log.warning("opt_out_without_number", extra={"call_id": str(call_id)})
+        obey_opt_out(call_id, now=now, reason=f"Said in a call: “{phrase}”")
     return phrase
+
+
+def obey_opt_out(call_id: UUID, *, now: datetime, reason: str = "") -> None:
+    """Never dial the call's customer again, where it is known who that is.
+
+    Raises:
+        Call.DoesNotExist: there is no such call.
+    """
+    try:
+        add_to_dnc(call_id=call_id, reason=reason, now=now)
+    except CallRequestRefused:
+        log.warning("opt_out_without_number", extra={"call_id": str(call_id)})
 
 
 def _locked(call_id: UUID) -> Call:

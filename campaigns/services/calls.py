@@ -31,10 +31,12 @@ from campaigns.models import Agent, Call, CallAttempt, CallStep, TranscriptTurn
 from campaigns.policies.call_ends import ended_by_of, outcome_of_call
 from campaigns.policies.clean_text import clean_json, clean_text
 from campaigns.policies.file_names import safe_vendor_call_id
+from campaigns.policies.outcomes import DO_NOT_CALL
 from campaigns.policies.parameter_template import Recipient, parse_template
 from campaigns.policies.stream_channels import customer_side, stream_channel
 from campaigns.queries.call_facts import call_facts
 from campaigns.services import attempts
+from campaigns.services.call_requests import obey_opt_out
 from campaigns.services.durable_files import data_file
 from campaigns.services.outbox import record_event
 from telephony.protocols.events import Side
@@ -186,6 +188,8 @@ def record_findings(*, call_id: UUID, answers: Sequence[Mapping[str, Any]], disp
         # Empty says nothing: a wish never to be called again may stand there already.
         call.disposition = clean_text(disposition, max_chars=MAX_DISPOSITION_CHARS) or call.disposition
         call.save(update_fields=["answers", "disposition"])
+        if call.ended_at is None and disposition == DO_NOT_CALL:
+            obey_opt_out(call_id, now=now)
         if call.ended_at is not None:
             _redo_steps(call_id)
             if call.attempt is not None:

@@ -165,6 +165,8 @@ class ScriptedSession:
                     self._call_tool("record_answer", key=key, question=question, value=value)
                 case talk.Dispose(disposition=disposition):
                     self._call_tool("set_disposition", disposition=disposition)
+                case talk.NeverCall():
+                    self._call_tool("add_to_dnc", reason="Asked for at a question of the script")
                 case talk.HangUp():
                     self._emit(EndCall())
                     self._emit(None)

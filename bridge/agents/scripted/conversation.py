@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from bridge.agents.scripted.script import Branch, Ending, HandOver, Patience, Question, Script
+
+# The disposition by which a script says that the customer asked never to be called again.
+NEVER_AGAIN: Final = "do_not_call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,11 @@ class Dispose:
 
 
 @dataclass(frozen=True, slots=True)
+class NeverCall:
+    """The customer must not be called again; comes before the goodbye that promises it."""
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """The conversation is over."""
 
@@ -77,7 +85,7 @@ class TransferTo:
     extension: str
 
 
-Effect: TypeAlias = Say | Record | Dispose | HangUp | TransferTo
+Effect: TypeAlias = Say | Record | Dispose | NeverCall | HangUp | TransferTo
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,7 @@ def _enter(script: Script, name: str) -> Step:
         case Question(say=say):
             return State(name), (Say(say),)
         case Ending(say=say, disposition=disposition):
-            return State(None), (Say(say), Dispose(disposition), HangUp())
+            promises = (NeverCall(),) if disposition == NEVER_AGAIN else ()
+            return State(None), (*promises, Say(say), Dispose(disposition), HangUp())
         case HandOver(say=say, disposition=disposition, extension=extension):
             return State(None), (Say(say), Dispose(disposition), TransferTo(extension))

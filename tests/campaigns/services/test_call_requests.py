@@ -69,6 +69,12 @@ def test_opt_out_is_on_the_list_before_the_call_ends() -> None:
     assert Call.objects.get().disposition == "do_not_call"
 
 
+def test_an_agent_that_only_says_what_the_call_came_to_is_obeyed_at_once() -> None:
+    call = live_call()
+    calls.record_findings(call_id=call.pk, answers=[], disposition="do_not_call", now=NOW)
+    assert SuppressedNumber.objects.get().call == call
+
+
 def test_opt_out_of_a_call_that_came_to_us_is_of_its_callers_number() -> None:
     add_to_dnc(call_id=incoming_call("0912 345 678").pk, reason="", now=NOW)
     entry = SuppressedNumber.objects.get()

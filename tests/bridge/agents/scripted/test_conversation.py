@@ -11,6 +11,7 @@ from bridge.agents.scripted.conversation import (
     HangUp,
     Key,
     Machine,
+    NeverCall,
     Record,
     Say,
     Silence,
@@ -67,17 +68,20 @@ def test_customer_who_wants_a_person_is_handed_over():
         ("no thanks", "goodbye_no_time", "declined"),
         ("not interested", "goodbye_no_time", "declined"),
         ("call me back", "goodbye_callback", "callback_requested"),
-        ("stop calling me", "goodbye_stop", "do_not_call"),
-        ("remove me", "goodbye_stop", "do_not_call"),
     ],
 )
 def test_greeting_can_be_declined(said, prompt, disposition):
     assert walk(said)[1][1:] == [Say((prompt,)), Dispose(disposition), HangUp()]
 
 
+@pytest.mark.parametrize("said", ["stop calling me", "remove me", Key("9")])
+def test_who_never_wants_a_call_is_taken_off_before_the_goodbye(said):
+    assert walk(said)[1][1:] == [NeverCall(), Say(("goodbye_stop",)), Dispose("do_not_call"), HangUp()]
+
+
 def test_stop_is_obeyed_in_the_middle_and_records_no_answer():
     _, history = walk("yes", "stop calling me")
-    assert history[2:] == [Say(("goodbye_stop",)), Dispose("do_not_call"), HangUp()]
+    assert history[2:] == [NeverCall(), Say(("goodbye_stop",)), Dispose("do_not_call"), HangUp()]
 
 
 def test_who_is_this_is_answered_and_asked_again():
@@ -88,7 +92,7 @@ def test_who_is_this_is_answered_and_asked_again():
 
 @pytest.mark.parametrize(
     ("stimulus", "first", "tries"),
-    [(Silence(), "still_there", 2), (Unclear(), "not_understood", 3), (Key("9"), "not_understood", 3)],
+    [(Silence(), "still_there", 2), (Unclear(), "not_understood", 3), (Key("8"), "not_understood", 3)],
 )
 def test_last_failure_at_a_question_gives_up(stimulus, first, tries):
     _, history = walk("yes", *[stimulus] * tries)
