@@ -17,6 +17,7 @@ from channels.security.websocket import AllowedHostsOriginValidator
 from django.conf import settings
 from django.urls import re_path
 
+from bridge.consumers.door import UnknownPath
 from bridge.routing import websocket_urlpatterns as call_urlpatterns
 from campaigns.routing import websocket_urlpatterns as live_urlpatterns
 from config.body_limit import BodyLimit
@@ -25,10 +26,11 @@ from config.body_limit import BodyLimit
 FORM_MARGIN_BYTES = 65_536
 
 # Supervisors' sockets need a session and one of our origins; switches have neither and bring a token of their own.
-live_pages = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(live_urlpatterns)))
+nowhere = re_path("", UnknownPath.as_asgi())
+live_pages = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter([*live_urlpatterns, nowhere])))
 application = ProtocolTypeRouter(
     {
         "http": BodyLimit(django_application, limit_bytes=settings.IMPORT_MAX_BYTES + FORM_MARGIN_BYTES),
-        "websocket": URLRouter([*call_urlpatterns, re_path(r"^live/", live_pages)]),
+        "websocket": URLRouter([*call_urlpatterns, re_path(r"^live/", live_pages), nowhere]),
     }
 )

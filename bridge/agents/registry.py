@@ -13,6 +13,7 @@ from bridge.agents.livecall_grpc.agent import LiveCallAgent
 from bridge.agents.livecall_grpc.config import LiveCallServer
 from bridge.agents.openai_realtime import RealtimeAccess, RealtimeAgent
 from bridge.agents.scripted import ScriptedAgent
+from telephony.protocols.events import TransferTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ def build_agent(kind: str, config: Mapping[str, Any], installation: Installation
         return factory(config, installation)
     except ValueError as error:
         raise AgentConfigError(str(error)) from error
+
+
+def own_transfer_targets(agent: Agent) -> tuple[TransferTarget, ...]:
+    """To whom an agent hands customers by its own making, beside those its configuration names."""
+    return agent.transfer_targets if isinstance(agent, ScriptedAgent) else ()
 
 
 class UnusableAgent:

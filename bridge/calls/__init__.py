@@ -7,7 +7,21 @@ survive the process is ended by the platform's sweeper, and its recording comple
 """
 
 from bridge.calls.desk import CallDesk, LiveEntry, broken_summary, call_desk
+from bridge.calls.streams import admit, open_stream
 from campaigns.errors import CallRefused
+from campaigns.policies.peer_networks import may_connect
 from campaigns.services.calls import OpenedCall
+from campaigns.services.stream_calls import Admitted
 
-__all__ = ["CallDesk", "CallRefused", "LiveEntry", "OpenedCall", "broken_summary", "call_desk"]
+__all__ = [
+    "Admitted",
+    "CallDesk",
+    "CallRefused",
+    "LiveEntry",
+    "OpenedCall",
+    "admit",
+    "broken_summary",
+    "call_desk",
+    "may_connect",
+    "open_stream",
+]

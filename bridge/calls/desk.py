@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 from os import getpid
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -39,6 +39,7 @@ from campaigns.services.calls import CallEnd, OpenedCall, finish_call, open_psr_
 from campaigns.tasks.results import process_call
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # Source: reliability budgets: the opening of a call, which PSR waits for.
 OPEN_DEADLINE_S: Final = 5.0
@@ -117,8 +118,10 @@ class CallDesk:
         finally:
             self._opening -= 1
 
-    async def open(self, *, token: str, vendor_call_id: str, query: Mapping[str, str]) -> tuple[OpenedCall, LiveEntry]:
-        """Turn a socket into a call; a forged token costs no database work.
+    async def open(
+        self, *, token: str, vendor_call_id: str, query: Mapping[str, str], tenant: str = "", peer: str = ""
+    ) -> tuple[OpenedCall, LiveEntry]:
+        """Turn a socket of PSR's into a call; a forged token costs no database work.
 
         Raises:
             CallRefused: with the HTTP status; 503 where the database does not answer.
@@ -128,21 +131,34 @@ class CallDesk:
             call_tokens.verify(token, keys=token_keys(), now=now)
         except BadCallToken as error:
             raise CallRefused(410 if error.code == "expired" else 403, f"token_{error.code}") from None
-        work = partial(open_psr_call, token=token, vendor_call_id=vendor_call_id, query=query, now=now)
+        work = partial(
+            open_psr_call, token=token, vendor_call_id=vendor_call_id, query=query, now=now, tenant=tenant, peer=peer
+        )
+        opened = await self.ask(work)
+        return opened, self.take_in(opened)
+
+    async def ask(self, work: Callable[[], T]) -> T:
+        """What the database says while a socket waits for it.
+
+        Raises:
+            CallRefused: 503, it does not answer; or what the work raised.
+        """
         try:
-            opened = await self._database.run(work, OPEN_DEADLINE_S)
+            return await self._database.run(work, OPEN_DEADLINE_S)
         except (DatabaseError, TimeoutError) as error:
             logger.warning("call not opened: %s", type(error).__name__)
             raise CallRefused(503, "database_unavailable", "The database does not answer.") from error
+
+    def take_in(self, opened: OpenedCall) -> LiveEntry:
+        """Count a call that was opened among this process's, until it is finished."""
         entry = self._live[opened.call_id] = LiveEntry(opened.call_id)
-        return opened, entry
+        return entry
 
     def turn(self, call_id: UUID, turn: Turn) -> None:
         """Remember a turn for the writer; the last telling of a turn is the one that is written."""
         draft = draft_of(turn)
         self.unwritten.add_turn(call_id, draft)
         self.journal.note(call_id, turn_record(draft))
-        self.gauges.turn(call_id, turn)
 
     def learned(self, call_id: UUID, findings: Findings) -> None:
         """Remember for the writer all that the agent has learned so far."""
@@ -170,8 +186,9 @@ class CallDesk:
     async def finish(self, call_id: UUID, summary: CallSummary, recording: Path | None) -> None:
         """Record the end of a call, after what was said in it; without a database both wait for the writer."""
         self._live.pop(call_id, None)
-        self.gauges.ended(call_id, summary)
-        waiting = _WaitingEnd(call_id, self._end_of(summary, recording), timezone.now())
+        self.gauges.ended(summary)
+        recording_path = "" if recording is None else self.recordings.name_of(recording)
+        waiting = _WaitingEnd(call_id, _end_of(summary, recording_path), timezone.now())
         self.journal.note(call_id, end_record(waiting.end, waiting.at))
         await self._settle(waiting)
 
@@ -184,7 +201,7 @@ class CallDesk:
         """Write what waits, show that process and calls live, and repair what dead processes left; until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(_every(WRITE_EVERY_S, self._write))
-            group.create_task(_every(FLUSH_EVERY_S, self._flush))
+            group.create_task(_every(FLUSH_EVERY_S, self.journal.flush))
             group.create_task(_every(REPAIR_EVERY_S, self.replay_journals))
             group.create_task(self._lag.watch())
             group.create_task(_every(NODE_HEARTBEAT_S, self._beat_node))
@@ -230,9 +247,6 @@ class CallDesk:
             await self.journal.forget_abandoned(left)
             logger.info("journal replayed", extra={"call_id": str(left.call_id), "records": len(left.records)})
 
-    async def _flush(self) -> None:
-        await self.journal.flush()
-
     async def _keep_request(self, call_id: UUID, action: Action, now: datetime) -> ActionResult:
         record = request_record(action, now)
         if record is None:
@@ -263,7 +277,7 @@ class CallDesk:
             is_draining=self.is_draining,
             gauges={
                 "loop_lag_ms": round(self._lag.take(), 1),
-                "first_words_ms": self.gauges.first_words_ms,
+                "first_audio_ms": self.gauges.first_audio_ms,
                 "waiting_turns": self.unwritten.turns,
                 "totals": self.gauges.totals | {"lost_turns": self.unwritten.lost_turns},
             },
@@ -274,17 +288,6 @@ class CallDesk:
     async def _touch(self) -> None:
         if self._live:
             await self._database.settle(partial(touch_calls, call_ids=list(self._live), now=timezone.now()))
-
-    def _end_of(self, summary: CallSummary, recording: Path | None) -> CallEnd:
-        return CallEnd(
-            ended_by=summary.ended_by.value,
-            disposition=summary.disposition,
-            answers=plain_answers(summary.answers),
-            transferred_to=summary.transferred_to,
-            recording_path="" if recording is None else self.recordings.name_of(recording),
-            is_agent_broken=summary.is_agent_broken,
-            metrics={**asdict(summary.counters), "duration_ms": summary.duration_ms, "detail": summary.detail},
-        )
 
 
 def broken_summary() -> CallSummary:
@@ -303,7 +306,19 @@ def call_desk() -> CallDesk:
     )
 
 
-async def _every(period_s: float, work: Callable[[], Awaitable[None]]) -> None:
+async def _every(period_s: float, work: Callable[[], Awaitable[object]]) -> None:
     while True:
         await work()
         await asyncio.sleep(period_s)
+
+
+def _end_of(summary: CallSummary, recording_path: str) -> CallEnd:
+    return CallEnd(
+        ended_by=summary.ended_by.value,
+        disposition=summary.disposition,
+        answers=plain_answers(summary.answers),
+        transferred_to=summary.transferred_to,
+        recording_path=recording_path,
+        is_agent_broken=summary.is_agent_broken,
+        metrics={**asdict(summary.counters), "duration_ms": summary.duration_ms, "detail": summary.detail},
+    )

@@ -198,8 +198,11 @@ def _refuse_unless_connectable(attempt: CallAttempt, token: str, switch_call_id:
     if attempt.token_digest != call_tokens.digest(token):
         raise CallRefused(403, "token_foreign", "The token is not the attempt's.")
     if attempt.token_used_at is not None:
-        raise CallRefused(409, "token_used", "The token has been used.")
+        is_live = attempt.ended_at is None
+        raise CallRefused(409 if is_live else 410, "token_used", "The token has been used.")
     if attempt.switch_call_id not in (None, switch_call_id):
+        # Somebody has our token who should not, or the switch mixes up its calls.
+        log.warning("call_id_differs", extra={"attempt_id": str(attempt.pk)})
         raise CallRefused(409, "call_id_differs", "The switch placed this attempt under another call_id.")
     is_correctable = attempt.state == AttemptState.ENDED and attempt.outcome in CORRECTABLE_OUTCOMES
     if attempt.state not in CONNECTABLE_STATES and not is_correctable:

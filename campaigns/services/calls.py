@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,19 +27,21 @@ from campaigns.enums import (
     StepState,
     WebhookEvent,
 )
+from campaigns.errors import CallRefused
 from campaigns.models import Agent, Call, CallAttempt, CallStep, TranscriptTurn
+from campaigns.policies.agent_setup import transfer_targets
 from campaigns.policies.call_ends import ended_by_of, outcome_of_call
 from campaigns.policies.clean_text import clean_json, clean_text
 from campaigns.policies.file_names import safe_vendor_call_id
-from campaigns.policies.outcomes import DO_NOT_CALL
 from campaigns.policies.parameter_template import Recipient, parse_template
+from campaigns.policies.peer_networks import may_connect
 from campaigns.policies.stream_channels import customer_side, stream_channel
 from campaigns.queries.call_facts import call_facts
 from campaigns.services import attempts
-from campaigns.services.call_requests import obey_opt_out
 from campaigns.services.durable_files import data_file
 from campaigns.services.outbox import record_event
-from telephony.protocols.events import Side
+from telephony.phone_numbers import is_e164
+from telephony.protocols.events import Side, TransferTarget
 
 log = logging.getLogger(__name__)
 
@@ -55,16 +57,24 @@ STEPS_MADE_OF_TURNS = (ResultStep.TRANSCRIPT_FILE, ResultStep.CALL_FILE, ResultS
 
 @dataclass(frozen=True, slots=True)
 class OpenedCall:
-    """What the bridge needs to hold the conversation. `prompts` are absolute paths by name."""
+    """What the bridge needs to hold the conversation. `prompts` are absolute paths by name.
+
+    Numbers are E.164, empty where unknown. `channel`, `customer_side` and `allowed_networks` are told of PSR's calls.
+    """
 
     call_id: UUID
     agent_kind: str
     agent_config: dict[str, Any]
     prompts: dict[str, Path]
     parameters: dict[str, str]
-    channel: str
-    customer_side: str
     max_call_s: int
+    channel: str = ""
+    customer_side: str = ""
+    allowed_networks: tuple[str, ...] = ()
+    customer_number: str = ""
+    own_number: str = ""
+    is_outbound: bool = True
+    transfer_targets: tuple[TransferTarget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +105,22 @@ class CallEnd:
     is_agent_broken: bool = False
 
 
-def open_psr_call(*, token: str, vendor_call_id: str, query: Mapping[str, str], now: datetime) -> OpenedCall:
-    """Turn a socket that PSR opened with our token into a call.
+def open_psr_call(
+    *, token: str, vendor_call_id: str, query: Mapping[str, str], now: datetime, tenant: str = "", peer: str = ""
+) -> OpenedCall:
+    """Turn a socket that PSR opened with our token into a call; `peer` is the address it came from.
 
     The customer's parameters come from our own tables; what the query repeats of them is not trusted.
 
     Raises:
-        CallRefused: 403 forged, 409 used before or under another call id, 410 expired or over. Nothing was changed.
+        CallRefused: 403 forged, or not from the trunk's tenant and addresses; 409 used before or under another call
+            id; 410 expired or over. Nothing was changed.
     """
     switch_call_id = safe_vendor_call_id(vendor_call_id)
     with transaction.atomic():
         attempt = attempts.connect(token=token, switch_call_id=switch_call_id, now=now)
         campaign, agent = attempt.campaign, attempt.campaign.agent
+        _refuse_unless_of_trunk(attempt, tenant, peer)
         parameters = _parameters_of(attempt)
         call = Call.objects.create(
             protocol=PSR,
@@ -126,16 +140,41 @@ def open_psr_call(*, token: str, vendor_call_id: str, query: Mapping[str, str], 
     lost = sorted(set(parameters) - set(query))
     if lost:
         log.info("psr_parameters_lost", extra={"call_id": str(call.id), "names": lost})
+    return replace(
+        opened_call(call, agent),
+        channel=stream_channel(campaign.app, campaign.channel).value,
+        customer_side=customer_side(campaign.app, Side(settings.PSR_STEREO_CUSTOMER_SIDE)).value,
+        allowed_networks=tuple(attempt.trunk.allowed_networks),
+    )
+
+
+def opened_call(call: Call, agent: Agent) -> OpenedCall:
+    """What the bridge needs of a call that was just written."""
     return OpenedCall(
         call_id=call.id,
         agent_kind=agent.kind,
         agent_config=dict(agent.config),
         prompts=_prompts_of(agent),
-        parameters=parameters,
-        channel=stream_channel(campaign.app, campaign.channel).value,
-        customer_side=customer_side(campaign.app, Side(settings.PSR_STEREO_CUSTOMER_SIDE)).value,
+        parameters=call.parameters,
         max_call_s=int(settings.MAX_CALL_S),
+        customer_number=call.customer_number if is_e164(call.customer_number) else "",
+        own_number=call.own_number if is_e164(call.own_number) else "",
+        is_outbound=call.is_outbound,
+        transfer_targets=transfer_targets(agent.config),
     )
+
+
+def _refuse_unless_of_trunk(attempt: CallAttempt, tenant: str, peer: str) -> None:
+    trunk = attempt.trunk
+    faults = {
+        "tenant_differs": trunk.tenant not in ("", tenant),
+        "address_not_allowed": not may_connect(trunk.allowed_networks, peer),
+    }
+    for code, is_so in faults.items():
+        if is_so:
+            # Somebody has our token who should not.
+            log.warning("psr_socket_refused", extra={"attempt_id": str(attempt.pk), "code": code})
+            raise CallRefused(403, code)
 
 
 def record_turns(*, call_id: UUID, turns: Sequence[TurnDraft]) -> None:
@@ -188,8 +227,6 @@ def record_findings(*, call_id: UUID, answers: Sequence[Mapping[str, Any]], disp
         # Empty says nothing: a wish never to be called again may stand there already.
         call.disposition = clean_text(disposition, max_chars=MAX_DISPOSITION_CHARS) or call.disposition
         call.save(update_fields=["answers", "disposition"])
-        if call.ended_at is None and disposition == DO_NOT_CALL:
-            obey_opt_out(call_id, now=now)
         if call.ended_at is not None:
             _redo_steps(call_id)
             if call.attempt is not None:

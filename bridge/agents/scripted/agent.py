@@ -43,6 +43,11 @@ class ScriptedAgent:
         self._script = script_of(config)
         self._recogniser = recogniser
 
+    @property
+    def transfer_targets(self) -> tuple[TransferTarget, ...]:
+        """To whom the script hands customers over."""
+        return tuple(TransferTarget(extension) for extension in self._script.extensions())
+
     @asynccontextmanager
     async def connect(self, brief: Brief) -> AsyncIterator[ScriptedSession]:
         """Open a conversation.

@@ -102,6 +102,10 @@ class Script:
         asked_again = [name for node in self.nodes.values() if isinstance(node, Question) for name in node.again]
         return frozenset([*said, *asked_again, self.no_input.say, self.not_understood.say])
 
+    def extensions(self) -> frozenset[str]:
+        """Every extension the conversation may hand the customer to."""
+        return frozenset(node.extension for node in self.nodes.values() if isinstance(node, HandOver))
+
 
 def script_of(config: Mapping[str, Any]) -> Script:
     """The script an agent's configuration asks for: `script` is a bundled name or the script itself.

@@ -6,6 +6,7 @@ import itertools
 import threading
 import uuid
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -31,6 +32,7 @@ from campaigns.models import (
     OutboxEvent,
     SuppressedNumber,
     TranscriptTurn,
+    Trunk,
 )
 from campaigns.policies import call_tokens
 from campaigns.services import calls
@@ -99,6 +101,7 @@ def test_open_psr_call_gathers_what_the_bridge_needs(data_dir, settings):
         channel="mono_a",
         customer_side="left",
         max_call_s=1800,
+        customer_number=attempt.phone_number,
     )
     attempt.refresh_from_db()
     assert (attempt.state, attempt.switch_call_id, attempt.answered_at) == (AttemptState.IN_CALL, "psr-abc", NOW)
@@ -131,6 +134,49 @@ def test_open_psr_call_refuses_the_second_socket():
 
     assert refusal.value.status == 409
     assert Call.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_open_psr_call_of_a_token_that_was_used_says_whether_its_call_lives():
+    _, token = placed_attempt()
+    opened = open_call(token)
+    with pytest.raises(CallRefused) as live:
+        open_call(token)
+    calls.finish_call(call_id=opened.call_id, end=calls.CallEnd("customer_hangup"), now=NOW)
+    with pytest.raises(CallRefused) as over:
+        open_call(token)
+    assert (live.value.status, over.value.status) == (409, 410)
+
+
+def attempt_of_strict_trunk():
+    attempt, token = placed_attempt()
+    Trunk.objects.filter(pk=attempt.trunk_id).update(tenant="acme", allowed_networks=["203.0.113.0/24"])
+    return attempt, partial(calls.open_psr_call, token=token, vendor_call_id="psr-1", query={}, now=NOW)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ({"tenant": "other", "peer": "203.0.113.7"}, "tenant_differs"),
+        ({"peer": "203.0.113.7"}, "tenant_differs"),
+        ({"tenant": "acme", "peer": "198.51.100.7"}, "address_not_allowed"),
+        ({"tenant": "acme"}, "address_not_allowed"),
+    ],
+)
+def test_open_psr_call_refuses_a_socket_that_is_not_the_trunks(told, code):
+    attempt, arrive = attempt_of_strict_trunk()
+    with pytest.raises(CallRefused) as refused:
+        arrive(**told)
+    assert (refused.value.status, refused.value.code) == (403, code)
+    attempt.refresh_from_db()
+    assert (attempt.state, attempt.token_used_at) == (AttemptState.PLACED, None)
+
+
+@pytest.mark.django_db
+def test_open_psr_call_lets_the_trunks_own_socket_in():
+    _, arrive = attempt_of_strict_trunk()
+    assert arrive(tenant="acme", peer="203.0.113.7").allowed_networks == ("203.0.113.0/24",)
 
 
 @pytest.mark.django_db
