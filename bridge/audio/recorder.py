@@ -31,6 +31,9 @@ PART_SUFFIX: Final = ".part"
 
 # The vendor is sent at most this much before it is heard, so nothing older can still be laid down or taken back.
 SETTLE_MS: Final = 2_000
+# How often what is settled is handed to the disk, and how much the window then holds of silence to come.
+WRITE_EVERY_MS: Final = 1_000
+_SPARE_SAMPLES: Final = 2 * RATE_HZ
 # Jitter up to this much is closed up, so that the customer's voice has no holes where frames arrived late.
 JITTER_MS: Final = 120
 # Half a minute of both sides: what may wait for a slow disk before audio is replaced by silence.
@@ -59,7 +62,9 @@ class StereoTimeline:
     def __init__(self) -> None:
         self._start_samples = 0
         self._end_samples = [0, 0]
+        # The first `_length` frames are laid; what follows is silence, kept so that laying need not allocate.
         self._window = np.zeros((0, CHANNELS), dtype="<i2")
+        self._length = 0
 
     def lay(self, lane: Lane, at_ms: float, pcm: bytes) -> None:
         """Put PCM16 mono 8 kHz on a lane at a position.
@@ -82,7 +87,7 @@ class StereoTimeline:
     def silence_from(self, lane: Lane, at_ms: float) -> None:
         """Take back what lies on a lane after a position: it was flushed before anyone heard it."""
         offset = max(0, round(at_ms * SAMPLES_PER_MS) - self._start_samples)
-        self._window[offset:, lane] = 0
+        self._window[offset : self._length, lane] = 0
         self._end_samples[lane] = min(self._end_samples[lane], self._start_samples + offset)
 
     def settle(self, now_ms: float) -> bytes:
@@ -92,18 +97,23 @@ class StereoTimeline:
             return b""
         self._reach(count)
         settled = self._window[:count].tobytes()
-        self._window = self._window[count:].copy()
+        left = self._length - count
+        self._window[:left] = self._window[count : self._length]
+        self._window[left : self._length] = 0
+        self._length = left
         self._start_samples += count
         return settled
 
     def finish(self) -> bytes:
         """Everything that is left."""
-        return self.settle((self._start_samples + len(self._window)) / SAMPLES_PER_MS)
+        return self.settle((self._start_samples + self._length) / SAMPLES_PER_MS)
 
     def _reach(self, length_samples: int) -> None:
-        missing = length_samples - len(self._window)
-        if missing > 0:
-            self._window = np.concatenate((self._window, np.zeros((missing, CHANNELS), dtype="<i2")))
+        if length_samples > len(self._window):
+            window = np.zeros((length_samples + _SPARE_SAMPLES, CHANNELS), dtype="<i2")
+            window[: self._length] = self._window[: self._length]
+            self._window = window
+        self._length = max(self._length, length_samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +134,7 @@ class Recorder:
         self._timeline = StereoTimeline()
         self._pending = _PendingAudio()
         self._file = _PartFile(path.with_name(path.name + PART_SUFFIX))
+        self._next_write_ms = 0.0
 
     def customer(self, at_ms: float, pcm: bytes) -> None:
         """The customer's PCM16 mono 8 kHz that began at `at_ms` of the call."""
@@ -138,7 +149,10 @@ class Recorder:
         self._timeline.silence_from(Lane.AGENT, at_ms)
 
     def tick(self, now_ms: float) -> None:
-        """Send on what is settled; call it about once a second."""
+        """Send on what is settled, once a second however often it is called: each time wakes another thread."""
+        if now_ms < self._next_write_ms:
+            return
+        self._next_write_ms = now_ms + WRITE_EVERY_MS
         settled = self._timeline.settle(now_ms - SETTLE_MS)
         if settled and self._pending.put(settled):
             self._executor.submit(self._write_pending)
