@@ -22,6 +22,7 @@ from websockets.http11 import Request, Response
 
 KEY = "sk-test-0123456789"
 MODELS = ("gpt-realtime-2.1", "gpt-realtime-2.1-mini")
+DELTA_MS = 100
 SESSION_KEYS = frozenset(
     {
         "type",
@@ -106,20 +107,22 @@ class FakeSession:
         await self.send("response.created", response={"id": self.active, "status": "in_progress"})
         return self.active
 
-    async def say(self, item_id: str, text: str, duration_ms: int, *, delta_ms: int = 100) -> None:
+    async def say(self, item_id: str, text: str, duration_ms: int, *, breaks_off: bool = False) -> None:
         """Speak one item as fast as the socket takes it; stops where the response is cancelled."""
         response_id = self.active
         about = {"response_id": response_id, "item_id": item_id, "output_index": 0, "content_index": 0}
         await self.add_item(item_id, role="assistant")
         self.items[item_id] = 0
         await self.send("response.output_audio_transcript.delta", **about, delta=text)
-        for at_ms in range(0, duration_ms, delta_ms):
+        for at_ms in range(0, duration_ms, DELTA_MS):
             if self.active != response_id:
                 return
-            length_ms = min(delta_ms, duration_ms - at_ms)
+            length_ms = min(DELTA_MS, duration_ms - at_ms)
             self.items[item_id] = at_ms + length_ms
             audio = self.sound(length_ms)
             await self.send("response.output_audio.delta", **about, delta=base64.b64encode(audio).decode())
+        if breaks_off:
+            return
         await self.send("response.output_audio.done", **about)
         await self.send("response.output_audio_transcript.done", **about, transcript=text)
 

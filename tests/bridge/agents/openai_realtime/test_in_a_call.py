@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 from bridge.agents.base import Brief, Speaker
 from bridge.agents.openai_realtime import RealtimeAccess, RealtimeAgent
 from bridge.session import CallSummary, EndedBy, Limits, bridge_call
+from telephony.protocols.events import TransferTarget
 from tests.bridge.session.fakes import MemorySink, ScriptedLeg, WordCodec, vowel
 from tests.fake_realtime import KEY, FakeSession, fake_realtime
 
 WORDS = "one two three four five six seven eight nine ten"
 QUIET_BEFORE_S = 1.0
+BRIEF = Brief("call-1")
 
 
 async def is_interrupted(session: FakeSession) -> None:
@@ -37,12 +40,12 @@ async def interrupts(leg: ScriptedLeg) -> None:
     await leg.silence(60)
 
 
-async def call_with(url: str, leg: ScriptedLeg, sink: MemorySink) -> CallSummary:
+async def call_with(url: str, leg: ScriptedLeg, sink: MemorySink, brief: Brief = BRIEF) -> CallSummary:
     agent = RealtimeAgent({"instructions": "Count."}, RealtimeAccess(url, KEY))
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         playing = group.create_task(leg.play())
         summary = await bridge_call(
-            leg, WordCodec(has_flush=True), agent, Brief("call-1"), Limits(min_call_s=0), time.monotonic, sink
+            leg, WordCodec(has_flush=True), agent, brief, Limits(min_call_s=0), time.monotonic, sink
         )
         playing.cancel()
     return summary
@@ -92,3 +95,55 @@ async def test_an_interruption_during_the_answer_cancels_it() -> None:
     types = server.sessions[0].types()
     assert types.index("response.cancel") < types.index("conversation.item.truncate")
     assert server.sessions[0].refused == []
+
+
+async def quiet(leg: ScriptedLeg) -> None:
+    leg.say("open")
+    leg.answer("hangup", "bye")
+    leg.answer("transfer 101", "bye")
+    await leg.silence(60)
+
+
+async def test_a_model_that_dies_is_taken_up_again_with_what_was_heard() -> None:
+    async def model(session: FakeSession) -> None:
+        request = await session.asked()
+        if "without greeting again" not in request["response"]["instructions"]:
+            await session.say("hello", "Hello Lan.", 300, breaks_off=True)
+            await session.until(lambda: len(session.heard) > 24 * 2 * 600)
+            session.socket.transport.abort()
+            return
+        await session.say("bye", "Goodbye.", 100)
+        await session.call("end_call", "{}", "call-1")
+        await session.finish()
+
+    leg, sink = ScriptedLeg(quiet), MemorySink()
+    async with fake_realtime(model) as server:
+        summary = await call_with(server.url, leg, sink)
+    first, second = server.sessions
+    contents = [event["item"]["content"][0]["text"] for event in second.of("conversation.item.create")[:1]]
+    assert contents == ["Hello Lan."]
+    assert (first.refused, second.refused) == ([], [])
+    assert summary.ended_by is EndedBy.AGENT_HANGUP
+    assert summary.counters.reconnects == 1
+
+
+async def test_a_model_cannot_have_a_stranger_dialed() -> None:
+    async def model(session: FakeSession) -> None:
+        await session.asked()
+        await session.say("hello", "One moment.", 100)
+        await session.call("transfer", '{"target": "+99988877766"}', "call-1")
+        await session.finish()
+        await session.asked()
+        await session.say("sorry", "I cannot.", 100)
+        await session.call("transfer", '{"target": "Sales"}', "call-2")
+        await session.finish()
+
+    leg, sink = ScriptedLeg(quiet), MemorySink()
+    async with fake_realtime(model) as server:
+        summary = await call_with(
+            server.url, leg, sink, Brief("call-1", transfer_targets=(TransferTarget("101", "Sales"),))
+        )
+    output = server.sessions[0].of("conversation.item.create")[0]["item"]
+    assert (output["call_id"], json.loads(output["output"])["ok"]) == ("call-1", False)
+    assert leg.words == ["transfer 101"]
+    assert summary.ended_by is EndedBy.TRANSFER
