@@ -188,6 +188,17 @@ async def test_the_service_hears_speech_and_answers(options):
     assert (chunk.sample_rate, chunk.sample_width, len(chunk.audio_content)) == (8_000, 2, 16 * 1_500)
 
 
+async def test_short_pieces_of_audio_travel_together(options):
+    async with talking(options) as talk:
+        for number in range(10):
+            await talk.session.send_audio(bytes([number]) * 160)
+        await talk.session.send_dtmf("5")
+        await talk.tap.first("dtmf")
+    chunks = [request.play_audio.audio_content for request in talk.tap.requests if request.HasField("play_audio")]
+    pieces = [bytes([number]) * 160 for number in range(8)]
+    assert chunks == [b"".join(pieces[:4]), b"".join(pieces[4:])]
+
+
 async def test_speaking_over_the_service_makes_it_stop(options):
     async with talking(options) as talk:
         await talk.until(AudioDone)
