@@ -31,6 +31,8 @@ STOPBAND_DB: Final = 80.0
 
 _INT16_MIN: Final = -32768.0
 _INT16_MAX: Final = 32767.0
+# Output units of one row of the matrix product: 2 ms at 8 kHz.
+_ROW_UNITS: Final = 16
 
 
 class Method(StrEnum):
@@ -92,52 +94,97 @@ def _converter(from_hz: int, to_hz: int, method: Method) -> _Converter | None:
 
 
 class _PolyphaseFir:
-    """Every `down` input samples give `up` output samples, as one product of a window of input with a fixed matrix."""
+    """Every `down` input samples give `up` output samples: a window of input times a fixed matrix.
+
+    One row of the product makes `_ROW_UNITS` such units at once. The matrix then holds more zeros than taps, and still
+    a frame costs less than half: the product is one call of BLAS on small dense matrices.
+    """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         divisor = gcd(from_hz, to_hz)
         self._up = to_hz // divisor
         self._down = from_hz // divisor
-        design = _design(from_hz, to_hz)
-        self._matrix = design.matrix
-        self._window_samples = design.matrix.shape[0]
+        self._design = design = _design(from_hz, to_hz)
         self.delay_ms = design.delay_ms
         self._tail_samples = ceil(design.delay_ms * from_hz / 1000)
-        self._pending = self._silence()
-
-    def _silence(self) -> Float32Array:
-        return np.zeros(self._window_samples - self._down, dtype=np.float32)
+        # The first `_held` samples of the buffer are input that later output still needs.
+        self._history_samples = design.window_samples - self._down
+        self._held = self._history_samples
+        self._work = _Workspace(design, rows=0)
 
     def process(self, samples: Int16Array) -> Int16Array:
-        pending = np.concatenate((self._pending, samples.astype(np.float32)))
-        blocks = (len(pending) - self._window_samples) // self._down + 1
-        if blocks <= 0:
-            self._pending = pending
+        end = self._held + len(samples)
+        units = (end - self._history_samples) // self._down
+        rows = -(-units // _ROW_UNITS)
+        work = self._work
+        if rows > work.rows or end > len(work.input):
+            work = self._work = _Workspace(self._design, rows=max(rows, 1), keep=work.input[: self._held], least=end)
+        work.input[self._held : end] = samples
+        if units <= 0:
+            self._held = end
             return np.empty(0, dtype=np.int16)
-        stride = pending.strides[0]
-        windows = as_strided(pending, (blocks, self._window_samples), (self._down * stride, stride), writeable=False)
-        converted = (windows @ self._matrix).ravel()
-        np.rint(converted, out=converted)
-        np.clip(converted, _INT16_MIN, _INT16_MAX, out=converted)
-        self._pending = pending[blocks * self._down :].copy()
+        converted = work.convert(rows)[: units * self._up]
+        consumed = units * self._down
+        self._held = end - consumed
+        work.input[: self._held] = work.input[consumed:end]
         return converted.astype(np.int16)
 
     def flush(self) -> Int16Array:
-        unread = len(self._pending) - (self._window_samples - self._down)
+        unread = self._held - self._history_samples
         padding = -(unread + self._tail_samples) % self._down
         tail = self.process(np.zeros(self._tail_samples + padding, dtype=np.int16))
-        self._pending = self._silence()
+        self._held = self._history_samples
+        self._work.input[: self._held] = 0
         return tail
 
 
+class _Workspace:
+    """Room for one chunk of input and of output, kept from chunk to chunk: allocating it would cost more than the sums.
+
+    What lies beyond the input is of earlier chunks; it only reaches outputs that are not taken.
+    """
+
+    def __init__(self, design: _Design, *, rows: int, keep: Float32Array | None = None, least: int = 0) -> None:
+        self.rows = rows
+        self._matrix = design.matrix
+        step = _ROW_UNITS * design.down
+        width, row_outputs = design.matrix.shape
+        self.input = np.zeros(max(rows * step + width, least, width), dtype=np.float32)
+        if keep is not None:
+            self.input[: len(keep)] = keep
+        stride = self.input.itemsize
+        # Rows overlap; BLAS wants them apart.
+        self._overlapping = as_strided(self.input, (rows, width), (step * stride, stride), writeable=False)
+        self._windows = np.empty((rows, width), dtype=np.float32)
+        self._output = np.empty((rows, row_outputs), dtype=np.float32)
+        self._flat_output = self._output.ravel()
+
+    def convert(self, rows: int) -> Float32Array:
+        """The outputs of the first `rows` rows, whole numbers within the range of int16."""
+        windows, output = self._windows[:rows], self._output[:rows]
+        np.copyto(windows, self._overlapping[:rows])
+        np.matmul(windows, self._matrix, out=output)
+        np.rint(output, out=output)
+        # np.clip costs as much as the product.
+        np.maximum(output, _INT16_MIN, out=output)
+        np.minimum(output, _INT16_MAX, out=output)
+        return self._flat_output
+
+
 class _Design:
-    """The filter of one pair of rates, as the matrix that `_PolyphaseFir` multiplies with."""
+    """The filter of one pair of rates, as the matrix that `_PolyphaseFir` multiplies a row's window with."""
 
-    __slots__ = ("delay_ms", "matrix")
+    __slots__ = ("delay_ms", "down", "matrix", "window_samples")
 
-    def __init__(self, matrix: Float32Array, delay_ms: float) -> None:
-        self.matrix = matrix
+    def __init__(self, unit: Float32Array, down: int, delay_ms: float) -> None:
+        """`unit` makes one unit: a window of `window_samples` times it gives `up` samples."""
+        self.window_samples, up = unit.shape
+        self.down = down
         self.delay_ms = delay_ms
+        self.matrix = np.zeros((self.window_samples + (_ROW_UNITS - 1) * down, _ROW_UNITS * up), dtype=np.float32)
+        for number in range(_ROW_UNITS):
+            rows = slice(number * down, number * down + self.window_samples)
+            self.matrix[rows, number * up : (number + 1) * up] = unit
 
 
 @lru_cache(maxsize=len(SUPPORTED_RATES_HZ) ** 2)
@@ -157,7 +204,7 @@ def _design(from_hz: int, to_hz: int) -> _Design:
         branch = padded[phase::up]
         rows = reach - 1 + newest - np.arange(reach)
         matrix[rows, output] = branch
-    return _Design(matrix.astype(np.float32), (len(taps) - 1) / 2 / fine_hz * 1000)
+    return _Design(matrix.astype(np.float32), down, (len(taps) - 1) / 2 / fine_hz * 1000)
 
 
 def _low_pass(fine_hz: int, low_hz: int) -> NDArray[np.float64]:
