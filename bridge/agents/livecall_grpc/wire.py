@@ -35,6 +35,7 @@ def initial_info(brief: Brief, config: LiveCallConfig) -> pb.ClientRequest:
         others = [rate_hz for rate_hz in SUPPORTED_RATES_HZ if rate_hz != config.output_rate_hz]
         info.accepted_output_rates.extend([config.output_rate_hz, *others])
         info.history.extend(_said(turn) for turn in brief.history)
+        info.waits_for_customer = not brief.is_agents_turn
         info.transfer_targets.extend(
             pb.Staff(name=target.name, phone_number=target.number) for target in brief.transfer_targets
         )

@@ -50,7 +50,7 @@ class ClientRequest(_message.Message):
     def __init__(self, status: _Optional[bool] = ..., initial_info: _Optional[_Union[InitialInfo, _Mapping]] = ..., play_audio: _Optional[_Union[AudioChunk, _Mapping]] = ..., disconnect: _Optional[_Union[Disconnect, _Mapping]] = ..., dtmf: _Optional[_Union[Dtmf, _Mapping]] = ..., playback: _Optional[_Union[Playback, _Mapping]] = ..., interrupted: _Optional[_Union[Interrupted, _Mapping]] = ..., tool_result: _Optional[_Union[ToolResult, _Mapping]] = ...) -> None: ...
 
 class InitialInfo(_message.Message):
-    __slots__ = ("workspace_id", "call_id", "customer_phone_number", "type_call", "hotline", "url_audio_file", "parameters", "protocol_version", "accepted_output_rates", "history", "transfer_targets")
+    __slots__ = ("workspace_id", "call_id", "customer_phone_number", "type_call", "hotline", "url_audio_file", "parameters", "protocol_version", "accepted_output_rates", "history", "transfer_targets", "waits_for_customer")
     class ParametersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +69,7 @@ class InitialInfo(_message.Message):
     ACCEPTED_OUTPUT_RATES_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
     TRANSFER_TARGETS_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FOR_CUSTOMER_FIELD_NUMBER: _ClassVar[int]
     workspace_id: str
     call_id: str
     customer_phone_number: str
@@ -80,7 +81,8 @@ class InitialInfo(_message.Message):
     accepted_output_rates: _containers.RepeatedScalarFieldContainer[int]
     history: _containers.RepeatedCompositeFieldContainer[Transcript]
     transfer_targets: _containers.RepeatedCompositeFieldContainer[Staff]
-    def __init__(self, workspace_id: _Optional[str] = ..., call_id: _Optional[str] = ..., customer_phone_number: _Optional[str] = ..., type_call: _Optional[str] = ..., hotline: _Optional[str] = ..., url_audio_file: _Optional[str] = ..., parameters: _Optional[_Mapping[str, str]] = ..., protocol_version: _Optional[int] = ..., accepted_output_rates: _Optional[_Iterable[int]] = ..., history: _Optional[_Iterable[_Union[Transcript, _Mapping]]] = ..., transfer_targets: _Optional[_Iterable[_Union[Staff, _Mapping]]] = ...) -> None: ...
+    waits_for_customer: bool
+    def __init__(self, workspace_id: _Optional[str] = ..., call_id: _Optional[str] = ..., customer_phone_number: _Optional[str] = ..., type_call: _Optional[str] = ..., hotline: _Optional[str] = ..., url_audio_file: _Optional[str] = ..., parameters: _Optional[_Mapping[str, str]] = ..., protocol_version: _Optional[int] = ..., accepted_output_rates: _Optional[_Iterable[int]] = ..., history: _Optional[_Iterable[_Union[Transcript, _Mapping]]] = ..., transfer_targets: _Optional[_Iterable[_Union[Staff, _Mapping]]] = ..., waits_for_customer: _Optional[bool] = ...) -> None: ...
 
 class AudioChunk(_message.Message):
     __slots__ = ("sample_rate", "sample_width", "num_channels", "duration", "audio_content", "item_id", "offset_ms", "is_last")

@@ -74,6 +74,10 @@ class Conversation:
                 greeting = list(self._say(self._options.script.greeting))
                 yield from greeting[: len(greeting) // 2]
                 raise BrokenOff
+            case _ if self._info.waits_for_customer:
+                return
+            case _ if self._info.history:
+                yield from self._answer()
             case _:
                 yield from self._say(self._options.script.greeting)
 

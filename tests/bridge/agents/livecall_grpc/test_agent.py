@@ -21,6 +21,7 @@ from bridge.agents.base import (
     Brief,
     EndCall,
     Failed,
+    Said,
     Speaker,
     StopSpeaking,
     Transcript,
@@ -186,6 +187,16 @@ async def test_the_service_hears_speech_and_answers(options):
     assert events[-2] == Audio("ai-2-more", tone(2))
     chunk = (await talk.tap.first("play_audio")).play_audio
     assert (chunk.sample_rate, chunk.sample_width, len(chunk.audio_content)) == (8_000, 2, 16 * 1_500)
+
+
+async def test_a_conversation_that_is_taken_up_again_has_no_second_greeting(options):
+    history = (Said(Speaker.AGENT, "Good day"), Said(Speaker.CUSTOMER, "hello"))
+    async with talking(options, replace(BRIEF, history=history)) as talk:
+        assert (await talk.until(AudioDone))[-1] == AudioDone("ai-1-more")
+    async with talking(options, replace(BRIEF, history=history, is_agents_turn=False)) as talk:
+        assert (await talk.tap.first("initial_info")).initial_info.waits_for_customer
+        await talk.session.send_audio(vowel(600) + bytes(16 * 700))
+        assert (await talk.until(AudioDone))[-1] == AudioDone("ai-1-more")
 
 
 async def test_short_pieces_of_audio_travel_together(options):
