@@ -28,6 +28,9 @@ check: venv-dev ## lint, types, contracts, migrations, docs freshness
 bench: venv-dev ## the benchmarks; results are printed with machine and date
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+soak: venv-dev ## the tests that take minutes
+	@$(BIN)/python -m pytest -q -n 0 -m soak $(ARGS)
+
 lock: venv-dev ## re-lock the dependencies
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q pyproject.toml --extra embedded -o requirements/run.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q pyproject.toml --extra embedded --extra mp3 --group dev -c requirements/run.txt -o requirements/dev.txt

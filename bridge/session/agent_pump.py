@@ -12,7 +12,7 @@ from typing import Final
 
 from bridge.agents.base import Agent
 from bridge.session.contracts import EndedBy
-from bridge.session.conversation import Conversation, Ended, ExpiresSoon, Lost, News, Spoke
+from bridge.session.conversation import UNANSWERED, Conversation, Ended, ExpiresSoon, Lost, News, Spoke
 from bridge.session.state import LiveCall, begin_farewell, fail_agent, say_prompt
 
 logger = logging.getLogger(__name__)
@@ -113,6 +113,8 @@ class _Keeper:
 
     def _lost(self, conversation: Conversation, lost: Lost) -> str | None:
         """Take the conversation up again; the reason to give the agent up where that is not to be done."""
+        if not lost.is_retryable and lost.reason != UNANSWERED:
+            self._call.is_agent_broken = True
         if conversation is self._next:
             self._next = None
             self._look_at_ms = self._call.now_ms() + ROTATION_RETRY_MS

@@ -122,6 +122,7 @@ async def _leave(call: LiveCall, over: CallOver) -> CallSummary:
         answers=tuple(call.answers),
         transferred_to=call.transferred_to,
         detail=over.detail,
+        is_agent_broken=call.is_agent_broken,
         counters=call.counters,
     )
 

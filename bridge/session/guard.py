@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from bridge.session.contracts import CloseCode, Limits
+
+# Timers may fire this much early.
+TIMER_SLACK_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,8 @@ class InboundGuard:
         return self._messages > self._limits.max_messages_per_s or self._bytes > self._limits.max_bytes_per_s
 
     def pause_s(self, now_s: float) -> float:
-        """How much of this second is left."""
-        return max(0.0, self._second + 1 - now_s)
+        """How long until the next second has surely begun."""
+        return max(0.0, self._second + 1 - now_s) + TIMER_SLACK_S
 
     def well_formed(self) -> None:
         """The last message could be read."""

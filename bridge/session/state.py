@@ -91,6 +91,7 @@ class LiveCall:
     # Adds to ms of the audio the agent was given to make ms of the call.
     agent_offset_ms: float = 0.0
     is_agent_gone: bool = False
+    is_agent_broken: bool = False
     is_closed_by_vendor: bool = False
     prompts_said: int = 0
 

@@ -289,3 +289,9 @@ def test_broken_session_is_taken_up_when_it_takes_no_audio():
     call = run(play_call(talks_forever, agent, deaf_after_ms=1_000))
     assert call.summary.ended_by is EndedBy.AGENT_HANGUP
     assert call.agent.connections == 2
+
+
+@pytest.mark.parametrize(("retryable", "is_broken"), [(False, True), (True, False)])
+def test_failure_that_no_other_call_would_escape_is_told(retryable, is_broken):
+    call = run(play_call(talks_forever, says(Failed("insufficient quota", retryable=retryable))))
+    assert (call.summary.ended_by, call.summary.is_agent_broken) == (EndedBy.AGENT_FAILED, is_broken)

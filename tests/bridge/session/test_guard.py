@@ -49,3 +49,15 @@ def test_guard_counts_bad_messages_in_a_row_and_in_all():
         else:
             assert guard.malformed() is None
     assert guard.malformed() == Violation(CloseCode.BAD_MESSAGES, "5 unreadable messages")
+
+
+def test_pause_ends_in_the_next_second():
+    guard = InboundGuard(Limits(max_messages_per_s=2))
+    for _ in range(2):
+        guard.received(10, 7.25)
+        assert not guard.is_over_rate
+    guard.received(10, 7.25)
+    assert guard.is_over_rate
+    assert int(7.25 + guard.pause_s(7.25)) == 8
+    guard.received(10, 8.1)
+    assert not guard.is_over_rate

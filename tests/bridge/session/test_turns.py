@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.agents.base import Speaker, Transcript
+from bridge.agents.base import Said, Speaker, Transcript
 from bridge.playout import Cut, Heard
 from bridge.session.contracts import Turn
-from bridge.session.turns import TurnBook, heard_text
+from bridge.session.turns import MAX_HISTORY_CHARS, MAX_HISTORY_TURNS, TurnBook, heard_text
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,52 @@ def test_book_forgets_the_oldest_utterances():
         book.agent_started(f"item-{index}", index)
     book.agent_said(agent_text("item-999", "still known"))
     assert [turn.seq for turn in told] == [1_000]
+
+
+def customer_text(item_id: str, text: str) -> Transcript:
+    return Transcript(Speaker.CUSTOMER, item_id, text, start_ms=100, end_ms=200)
+
+
+@given(st.permutations(["final", "early part", "late part", "final again", "other"]))
+def test_agents_last_final_words_stand_in_any_order(order):
+    told: list[Turn] = []
+    book = TurnBook(told.append)
+    book.agent_started("a", 0)
+    for each in order:
+        item_id = "b" if each == "other" else "a"
+        book.agent_said(agent_text(item_id, "the whole" if "final" in each else each, is_final="final" in each))
+    assert told[-1].text == "the whole"
+    assert {turn.seq for turn in told} == {1}
+
+
+def test_customers_words_told_again_keep_their_number():
+    told: list[Turn] = []
+    book = TurnBook(told.append)
+    for item_id, text in (("u1", "yes"), ("u2", "no"), ("u1", "yes please"), ("", "x"), ("", "y")):
+        book.customer_said(customer_text(item_id, text), 0, 1_000)
+    assert [(turn.seq, turn.text) for turn in told] == [(1, "yes"), (2, "no"), (1, "yes please"), (3, "x"), (4, "y")]
+
+
+def test_history_is_what_was_said_and_heard():
+    book = TurnBook(lambda _: None)
+    assert (book.history(), book.is_agents_turn) == ((), False)
+    book.agent_said(agent_text("a", "one two three four"))
+    book.agent_started("a", 0)
+    assert book.history() == (Said(Speaker.AGENT, "one two three four"),)
+    book.agent_cut(Cut("a", 500, 1_000, 0), 500)
+    book.agent_said(agent_text("bridge-one_moment-1", "One moment, please."))
+    book.agent_started("bridge-one_moment-1", 600)
+    book.customer_said(customer_text("u1", "what?"), 0, 1_000)
+    assert book.history() == (Said(Speaker.AGENT, "one two"), Said(Speaker.CUSTOMER, "what?"))
+    assert book.is_agents_turn
+
+
+@given(st.lists(st.integers(1, MAX_HISTORY_CHARS + 10), max_size=MAX_HISTORY_TURNS * 2))
+def test_history_is_the_bounded_end_of_the_conversation(lengths):
+    book = TurnBook(lambda _: None)
+    for number, length in enumerate(lengths):
+        book.customer_said(customer_text(f"u{number}", "x" * length), 0, 1_000)
+    history = book.history()
+    assert len(history) <= MAX_HISTORY_TURNS
+    assert sum(len(said.text) for said in history) <= MAX_HISTORY_CHARS
+    assert [len(said.text) for said in history] == lengths[len(lengths) - len(history) :]

@@ -1,0 +1,49 @@
+"""What waits for the agent, and what another conversation finds of it."""
+
+from __future__ import annotations
+
+from bridge.session.inbox import (
+    MAX_NOTICES,
+    AgentInbox,
+    CustomerAudio,
+    Interrupted,
+    KeyPressed,
+    PlayedOut,
+    ToolAnswered,
+)
+from tests.bridge.virtual_time import run
+
+
+def test_oldest_audio_gives_way_and_notices_stay():
+    inbox = AgentInbox(8_000, max_audio_ms=40)
+    inbox.put_audio(CustomerAudio(bytes(320), 20))
+    inbox.put(KeyPressed("1"))
+    inbox.put_audio(CustomerAudio(bytes(320), 40))
+    inbox.put_audio(CustomerAudio(bytes(320), 60))
+
+    async def drain():
+        return [await inbox.get() for _ in range(3)]
+
+    assert run(drain()) == [KeyPressed("1"), CustomerAudio(bytes(320), 40), CustomerAudio(bytes(320), 60)]
+    assert inbox.dropped_ms == 20
+
+
+def test_notices_are_bounded():
+    inbox = AgentInbox(8_000, max_audio_ms=40)
+    assert [inbox.put(KeyPressed("1")) for _ in range(MAX_NOTICES + 1)] == [True] * MAX_NOTICES + [False]
+
+
+def test_starting_over_keeps_the_keys_only():
+    inbox = AgentInbox(8_000, max_audio_ms=2_000)
+    inbox.put_audio(CustomerAudio(bytes(1_600), 100))
+    for notice in (Interrupted("a", 5), KeyPressed("1"), PlayedOut("a"), ToolAnswered(1, "t", {}), KeyPressed("2")):
+        inbox.put(notice)
+    inbox.start_over()
+    assert inbox.dropped_ms == 100
+
+    async def drain():
+        return [await inbox.get() for _ in range(2)]
+
+    assert run(drain()) == [KeyPressed("1"), KeyPressed("2")]
+    inbox.put_audio(CustomerAudio(bytes(32_000), 200))
+    assert inbox.dropped_ms == 100
