@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
+
+from campaigns.policies.stream_keys import is_published
 
 INEQUALITIES: tuple[tuple[str, str], ...] = (
     ("PAUSE_BUDGET_S + DIAL_TOTAL_TIMEOUT_S", "DISPATCH_LEASE_S"),
@@ -44,3 +47,28 @@ def check_crash_point(**_: Any) -> list[CheckMessage]:
             Error("CRASH_POINT is set with DEBUG off.", hint="It is for tests only: unset it.", id="campaigns.E010")
         ]
     return []
+
+
+@register
+def check_published_tokens(**_: Any) -> list[CheckMessage]:
+    """Whether a setting holds a token that stands in a public document, which keeps nobody out."""
+    return [
+        Error(
+            f"{name} holds a token that is printed in a public document.",
+            hint="Use one of your own: everybody can read that one.",
+            id="campaigns.E011",
+        )
+        for name in sorted(name for name in dir(settings) if name.isupper())
+        if any(is_published(text) for text in _texts_in(getattr(settings, name)))
+    ]
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _texts_in(part)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for part in value:
+            yield from _texts_in(part)

@@ -10,8 +10,14 @@ from typing import Any
 
 import structlog
 
-# A call token or an endpoint's key stands in a URL path or a query value; no reader of a log may be able to use it.
-_TOKEN_IN_PATH = re.compile(r"(/(?:psr|twilio|ucid/callback)/)[^\s?\"'/]+")
+from telephony.protocols.registry import PROTOCOLS
+
+# What follows these in a path is a call token, an endpoint's key or a customer's number; none of it is for a log.
+_SECRET_PATHS = [
+    "ucid/callback/",
+    *(head for spec in PROTOCOLS.values() for head, group, _ in [spec.route.partition("(?P<")] if group),
+]
+_SECRET_IN_PATH = re.compile(rf"(/(?:{'|'.join(map(re.escape, _SECRET_PATHS))}))[^\s?\"']+")
 _TOKEN_IN_QUERY = re.compile(r"([?&](?:token|trunkline_token|key)=)[^\s&\"']+")
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 
@@ -21,7 +27,7 @@ PROBES = frozenset({"/health/ready"})
 
 def redact(text: str) -> str:
     """The text with call tokens, keys and Authorization values replaced."""
-    text = _TOKEN_IN_PATH.sub(r"\1[redacted]", text)
+    text = _SECRET_IN_PATH.sub(r"\1[redacted]", text)
     text = _TOKEN_IN_QUERY.sub(r"\1[redacted]", text)
     return _AUTHORIZATION.sub(r"\1 [redacted]", text)
 

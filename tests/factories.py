@@ -34,6 +34,7 @@ from campaigns.models import (
     Customer,
     CustomerList,
     ListEntry,
+    StreamEndpoint,
     TranscriptTurn,
     Trunk,
 )
@@ -189,6 +190,40 @@ def make_call(
         started_at=started_at,
         last_seen_at=fields.pop("last_seen_at", started_at),
         **fields,
+    )
+    add_turns(call, lines)
+    return call
+
+
+def make_endpoint(name: str = "Hotline", protocol: str = "ucid", **fields: Any) -> StreamEndpoint:
+    """A vendor's door that nobody has the key of."""
+    defaults = {"agent": fields.pop("agent", None) or make_agent(), "key_prefix": "tls_00000000", "key_made_at": NOW}
+    defaults |= {"protocol": protocol, "key_digest": f"{next(_serial):064x}", **fields}
+    return StreamEndpoint.objects.get_or_create(name=name, defaults=defaults)[0]
+
+
+def make_stream_call(
+    endpoint: StreamEndpoint | None = None,
+    *,
+    lines: Iterable[Line] = CONVERSATION,
+    duration_s: float | None = 12.0,
+    **fields: Any,
+) -> Call:
+    """A call that came to us, with its turns, begun at `NOW`. `duration_s=None` leaves it live."""
+    endpoint = endpoint or make_endpoint()
+    if duration_s is not None:
+        fields.setdefault("ended_at", NOW + timedelta(seconds=duration_s))
+        fields.setdefault("ended_by", EndedBy.CUSTOMER_HANGUP)
+    defaults = {"customer_number": "+84901234567", "own_number": "+842838123456", "is_outbound": False, **fields}
+    call = Call.objects.create(
+        protocol=endpoint.protocol,
+        vendor_call_id=defaults.pop("vendor_call_id", f"vendor-{next(_serial)}"),
+        endpoint=endpoint,
+        agent=endpoint.agent,
+        agent_version=endpoint.agent.version,
+        started_at=NOW,
+        last_seen_at=NOW,
+        **defaults,
     )
     add_turns(call, lines)
     return call

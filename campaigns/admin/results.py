@@ -96,13 +96,17 @@ class StepInline(RecordInline):
 class CallAdmin(RecordAdmin):
     list_display = ["started_at", "id", "protocol", "agent", "show_end", "disposition", "is_processed"]
     list_filter = ["protocol", "ended_by", "disposition", "agent", "is_processed"]
-    search_fields = ["id", "vendor_call_id", "attempt__phone_number"]
+    search_fields = ["id", "vendor_call_id", "customer_number", "attempt__phone_number"]
     search_help_text = "The call's id, the vendor's, or the number"
     list_select_related = ["agent"]
     date_hierarchy = "started_at"
     inlines = [TurnInline, StepInline]
     fields = [
         "attempt",
+        "endpoint",
+        "customer_number",
+        "own_number",
+        "is_outbound",
         "agent",
         "agent_version",
         "show_parameters",

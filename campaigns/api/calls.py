@@ -27,7 +27,7 @@ from campaigns.services.recordings import recording_file
 class CallSerializer(StrictModelSerializer[Call]):
     campaign = serializers.IntegerField(source="attempt.campaign_id", allow_null=True, default=None)
     contact = serializers.IntegerField(source="attempt.contact_id", allow_null=True, default=None)
-    phone_number = serializers.CharField(source="attempt.phone_number", allow_null=True, default=None)
+    phone_number = serializers.SerializerMethodField()
     outcome = serializers.CharField(source="attempt.outcome", allow_null=True, default=None)
     duration_s = serializers.SerializerMethodField()
     has_recording = serializers.SerializerMethodField()
@@ -39,10 +39,13 @@ class CallSerializer(StrictModelSerializer[Call]):
             "id",
             "protocol",
             "vendor_call_id",
+            "endpoint",
             "attempt",
             "campaign",
             "contact",
             "phone_number",
+            "own_number",
+            "is_outbound",
             "outcome",
             "agent",
             "agent_version",
@@ -59,6 +62,10 @@ class CallSerializer(StrictModelSerializer[Call]):
             "is_processed",
         ]
         read_only_fields = fields
+
+    def get_phone_number(self, call: Call) -> str | None:
+        """The customer's; null where the vendor told none."""
+        return call.attempt.phone_number if call.attempt else call.customer_number or None
 
     def get_duration_s(self, call: Call) -> float | None:
         """Seconds from answer to end; null while the call is live."""

@@ -98,6 +98,8 @@ class AttemptFilter(FilterSet):
 class CallFilter(FilterSet):
     campaign = _by(models.Campaign, field_name="attempt__campaign")
     agent = _by(models.Agent)
+    endpoint = _by(models.StreamEndpoint)
+    protocol = ChoiceFilter(choices=enums.call_protocols())
     since = MomentFilter(field_name="started_at", lookup_expr="gte")
     until = MomentFilter(field_name="started_at", lookup_expr="lt")
     disposition = CharFilter()

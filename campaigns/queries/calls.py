@@ -24,6 +24,7 @@ class CallFilter:
 
     campaign_id: int | None = None
     agent_id: int | None = None
+    protocol: str = ""
     outcome: str = ""
     disposition: str = ""
     from_date: date | None = None
@@ -48,6 +49,7 @@ def calls_matching(wanted: CallFilter) -> QuerySet[Call]:
     conditions: Mapping[str, Any] = {
         "attempt__campaign_id": wanted.campaign_id,
         "agent_id": wanted.agent_id,
+        "protocol": wanted.protocol or None,
         "attempt__outcome": wanted.outcome or None,
         "disposition": wanted.disposition or None,
         "started_at__gte": None if wanted.from_date is None else _local_midnight(wanted.from_date),
@@ -64,7 +66,8 @@ def calls_matching(wanted: CallFilter) -> QuerySet[Call]:
 
 def listed_calls() -> QuerySet[Call]:
     """Calls, newest first, with everything one row of a list shows."""
-    return Call.objects.select_related("attempt__campaign", "attempt__contact", "agent").order_by("-started_at")
+    calls = Call.objects.select_related("attempt__campaign", "attempt__contact", "agent", "endpoint")
+    return calls.order_by("-started_at")
 
 
 def live_calls() -> QuerySet[Call]:

@@ -84,7 +84,7 @@ def call_document(record: CallRecord) -> dict[str, Any]:
         "call_vendor": call.protocol,
         "campaign": attempt.campaign.name if attempt else None,
         "attempt_id": str(attempt.id) if attempt else None,
-        "phone_number": attempt.phone_number if attempt else None,
+        "phone_number": attempt.phone_number if attempt else call.customer_number or None,
         "agent": {"name": call.agent.name, "kind": call.agent.kind, "version": call.agent_version},
         "parameters": call.parameters,
         "recording_url": f"/api/v1/calls/{call.id}/recording/",

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from campaigns.enums import ContactState, Outcome
+from campaigns.enums import ContactState, Outcome, call_protocols
 from campaigns.models import Agent, Campaign
 from campaigns.queries.calls import CallFilter, dispositions
 
@@ -29,6 +29,7 @@ class CallFilterForm(forms.Form):
     )
     campaign = forms.ModelChoiceField(Campaign.objects.order_by("name"), required=False, empty_label="All campaigns")
     agent = forms.ModelChoiceField(Agent.objects.order_by("name"), required=False, empty_label="All agents")
+    protocol = forms.ChoiceField(choices=[("", "All protocols"), *call_protocols()], required=False)
     outcome = forms.ChoiceField(choices=[("", "All outcomes"), *Outcome.choices], required=False)
     disposition = forms.ChoiceField(required=False)
     from_date = _date_field("From")
@@ -51,6 +52,7 @@ class CallFilterForm(forms.Form):
         return CallFilter(
             campaign_id=campaign.pk if campaign else None,
             agent_id=agent.pk if agent else None,
+            protocol=data.get("protocol", ""),
             outcome=data.get("outcome", ""),
             disposition=data.get("disposition", ""),
             from_date=data.get("from_date"),

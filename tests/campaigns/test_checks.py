@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from campaigns.checks import check_crash_point, check_inequalities
+from campaigns.checks import check_crash_point, check_inequalities, check_published_tokens
+from campaigns.policies import stream_keys
 
 
 def test_the_defaults_agree_with_each_other():
@@ -33,3 +34,22 @@ def test_contradicting_deadlines_are_named(settings, name, value, ids):
 def test_crash_points_are_for_tests_only(settings, is_debug, ids):
     settings.DEBUG, settings.CRASH_POINT = is_debug, "marked:1:1"
     assert [message.id for message in check_crash_point()] == ids
+
+
+@pytest.mark.parametrize(
+    ("value", "ids"),
+    [
+        ("printed somewhere", ["campaigns.E011"]),
+        (["other", "printed somewhere"], ["campaigns.E011"]),
+        ({"a": {"b": "printed somewhere"}}, ["campaigns.E011"]),
+        ("a token of our own", []),
+    ],
+)
+def test_a_published_token_is_refused_wherever_it_is_configured(settings, monkeypatch, value, ids):
+    monkeypatch.setattr(stream_keys, "PUBLISHED_DIGESTS", frozenset({stream_keys.digest("printed somewhere")}))
+    settings.ANY_TOKEN = value
+    assert [message.id for message in check_published_tokens()] == ids
+
+
+def test_no_published_token_is_configured():
+    assert check_published_tokens() == []

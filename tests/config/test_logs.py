@@ -37,6 +37,7 @@ def test_a_line_about_a_request_holds_no_query():
         ("GET /psr/abc.def?call_id=1", "GET /psr/[redacted]?call_id=1"),
         ("Not Found: /ucid/callback/tls_abc?cid=1", "Not Found: /ucid/callback/[redacted]?cid=1"),
         ("/twilio/tls_abc", "/twilio/[redacted]"),
+        ("/live-call/websocket/c-1/+84901234567?x=1", "/live-call/websocket/[redacted]?x=1"),
         ("/ws?token=abc&x=1", "/ws?token=[redacted]&x=1"),
         ("Authorization: Bearer abcdefgh1234", "Authorization: Bearer [redacted]"),
         ("nothing here", "nothing here"),

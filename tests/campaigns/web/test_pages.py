@@ -8,7 +8,17 @@ import pytest
 
 from campaigns.enums import CampaignState, ContactState, Outcome, Role
 from config.security_headers import PAGES
-from tests.factories import NOW, PASSWORD, make_attempt, make_call, make_campaign, make_contact, make_list, make_user
+from tests.factories import (
+    NOW,
+    PASSWORD,
+    make_attempt,
+    make_call,
+    make_campaign,
+    make_contact,
+    make_list,
+    make_stream_call,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -211,3 +221,22 @@ def test_doors_to_the_admin_are_shown_to_those_who_may_enter(client):
         for page, door in doors.items():
             assert (f'href="{door}"' in client.get(page).content.decode()) is is_superuser, page
             assert client.get(door).status_code == (200 if is_superuser else 302)
+
+
+def test_calls_that_came_to_us_are_read_like_others(client, manager):
+    call, live = make_stream_call(), make_stream_call(duration_s=None, is_outbound=True, customer_number="")
+    page = client.get(f"/calls/{call.pk}/").content.decode()
+    for words in ("Incoming call", "+84901234567", "Hotline", "+842838123456", "KooKoo (ucid)"):
+        assert words in page
+    assert "Call by the vendor" in client.get(f"/calls/{live.pk}/").content.decode()
+    listed = client.get("/calls/?protocol=ucid").content.decode()
+    assert ("2 found" in listed, live.vendor_call_id in listed, "Hotline" in listed) == (True, True, True)
+    assert "No call matches" in client.get("/calls/?protocol=psr").content.decode()
+    assert "Hotline" in client.get("/").content.decode()
+
+
+def test_the_number_of_a_call_that_came_to_us_is_masked_too(client):
+    call = make_stream_call()
+    client.force_login(make_user("sam", role=Role.SUPERVISOR))
+    for address in ("/calls/", f"/calls/{call.pk}/"):
+        assert "+84901234567" not in client.get(address).content.decode()
