@@ -17,6 +17,8 @@ from bridge.audio.vad import SpeechDetector, SpeechStarted
 from telephony.protocols.events import PCM16_SAMPLE_BYTES
 
 EAR_HZ: Final = 16_000
+# What is shorter is a click of the line, and neither an answer nor an interruption.
+ONSET_MS: Final = 200
 PEER_DEFAULT_HZ: Final = 8_000
 # What one service of this protocol is known to answer (Source: its error table).
 UNKNOWN_WORKSPACE: Final = pb.Error(error_code=80100, internal_error_code=404, message="workspace not found")
@@ -32,7 +34,7 @@ class Conversation:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._library = PromptLibrary(options.script.prompts, options.own_prompts)
-        self._ear = SpeechDetector(EAR_HZ)
+        self._ear = SpeechDetector(EAR_HZ, onset_ms=ONSET_MS)
         self._to_ear: Resampler | None = None
         self._info = pb.InitialInfo()
         self._turn = 0
