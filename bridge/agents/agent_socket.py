@@ -35,6 +35,8 @@ ABNORMAL_CLOSE: Final = 1006
 # picows tells of every connection with its addresses; a failure is told by whoever opened the socket.
 _quiet: Final = logging.getLogger("bridge.agents.agent_socket.picows")
 _quiet.setLevel(logging.CRITICAL)
+# The transport below it warns of every write into a connection that is just being lost.
+logging.getLogger("aiofastnet").setLevel(logging.ERROR)
 
 
 class AgentSocketError(Exception):
@@ -75,9 +77,14 @@ class AgentSocket:
             raise AgentSocketError("the connection is closed")
         self._transport.send(picows.WSMsgType.TEXT, message)
 
-    async def receive(self) -> bytes | None:
-        """The next message's payload (of a text its UTF-8, not yet checked); None once the connection has ended."""
-        return await self._inbound.get()
+    async def receive(self, until_s: float | None = None) -> bytes | None:
+        """The next message's payload (of a text its UTF-8, not yet checked); None once the connection has ended.
+
+        Raises:
+            TimeoutError: none has come by `until_s` of the event loop's clock. Waiting again for the same moment costs
+                nothing: its timer is kept from message to message.
+        """
+        return await self._inbound.get(until_s)
 
     async def close(self) -> None:
         """Close politely, waiting at most `CLOSE_WAIT_S` for the peer; a second close does nothing."""
@@ -108,13 +115,21 @@ class _Inbound(picows.WSListener):
         self._tcp: asyncio.Transport | None = None
         self._is_paused = False
         self._reader: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._until_s: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_late = False
 
-    async def get(self) -> bytes | None:
-        """The oldest message; None where none is left and none will come."""
+    async def get(self, until_s: float | None) -> bytes | None:
+        """The oldest message; None where none is left and none will come; raises TimeoutError."""
+        if until_s != self._until_s:
+            self._set_timer(until_s)
         while not self._unread:
             if self.has_ended:
                 return None
-            self._reader = asyncio.get_running_loop().create_future()
+            if self._is_late:
+                raise TimeoutError
+            self._reader = self._loop.create_future()
             try:
                 await self._reader
             finally:
@@ -124,6 +139,16 @@ class _Inbound(picows.WSListener):
         if self._is_paused and self._has_room():
             self._resume()
         return message
+
+    def _set_timer(self, until_s: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._until_s, self._is_late = until_s, False
+        self._timer = None if until_s is None else self._loop.call_at(until_s, self._be_late)
+
+    def _be_late(self) -> None:
+        self._is_late = True
+        self._wake()
 
     def discard(self) -> None:
         """Nobody will fetch anything more: read on to the peer's close."""
@@ -202,6 +227,7 @@ class _Inbound(picows.WSListener):
 
     def _end(self) -> None:
         self.has_ended = True
+        self._set_timer(None)
         self.can_write.set()
         self._wake()
 

@@ -176,8 +176,7 @@ class RealtimeSession:
                 yield self._aside.popleft()
             try:
                 # Only the session's own end is waited for here; the socket watches over its peer.
-                async with asyncio.timeout_at(self._expiring_at_s):
-                    message = await self._socket.receive()
+                message = await self._socket.receive(self._expiring_at_s)
             except TimeoutError:
                 yield Expiring(self._expiring_in_s)
                 self._expiring_at_s = None

@@ -85,6 +85,21 @@ async def test_the_end_is_told_with_its_code(end: Callable[[ServerConnection], A
             await socket.send("late")
 
 
+async def test_waiting_ends_at_the_given_moment_and_messages_come_before_it() -> None:
+    async def talk(socket: ServerConnection) -> None:
+        await socket.send("in time")
+        await socket.wait_closed()
+
+    async with peer(talk) as url, open_agent_socket(url) as socket:
+        until_s = asyncio.get_running_loop().time() + 0.1
+        assert await socket.receive(until_s) == b"in time"
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await socket.receive(until_s)
+        with pytest.raises(TimeoutError):
+            await socket.receive(until_s + 0.05)
+
+
 async def test_leaving_closes_politely() -> None:
     codes: asyncio.Queue[int | None] = asyncio.Queue()
 
