@@ -40,7 +40,7 @@ async def hear_opening(socket: Leg, codec: VendorCodec, limits: Limits) -> Heard
     Raises:
         NeverBegan: it did not say so in time, or not as its protocol wants it, or went away.
     """
-    guard, unread = InboundGuard(limits), list[WireMessage]()
+    guard, unread = InboundGuard(limits, codec.capabilities.messages_per_s), list[WireMessage]()
     size_bytes = 0
     try:
         async with asyncio.timeout(limits.first_event_s):

@@ -22,8 +22,10 @@ class Violation:
 class InboundGuard:
     """Counts one peer's messages. Pure: `now_s` comes from the caller."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, honest_per_s: int = 0) -> None:
+        """`honest_per_s` is how many messages this vendor sends while all is well: twice that is always allowed."""
         self._limits = limits
+        self._max_messages_per_s = max(limits.max_messages_per_s, 2 * honest_per_s)
         self._second = 0
         self._messages = 0
         self._bytes = 0
@@ -46,7 +48,7 @@ class InboundGuard:
     @property
     def is_over_rate(self) -> bool:
         """Whether the peer has sent more than its share of this second."""
-        return self._messages > self._limits.max_messages_per_s or self._bytes > self._limits.max_bytes_per_s
+        return self._messages > self._max_messages_per_s or self._bytes > self._limits.max_bytes_per_s
 
     def pause_s(self, now_s: float) -> float:
         """How long until the next second has surely begun."""

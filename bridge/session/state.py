@@ -131,7 +131,7 @@ def open_call(
         resampler=resampler,
         playout=Playout(capabilities),
         watch=Watch(limits),
-        guard=InboundGuard(limits),
+        guard=InboundGuard(limits, capabilities.messages_per_s),
         turns=TurnBook(sink.turn),
         inbox=AgentInbox(capabilities.in_rate_hz, limits.inbound_queue_ms),
         ear=SpeechDetector(capabilities.in_rate_hz, onset_ms=limits.barge_in_ms) if has_ear else None,

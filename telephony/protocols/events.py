@@ -173,6 +173,7 @@ class Capabilities:
     `chunk_ms` is the largest unit of audio to send at once, `lead_ms` how much may be sent ahead of what is heard,
     `link_ms` the assumed delay between sending and hearing (protocols: playout clock). `confirms_hangup` says whether
     the vendor answers a hang-up by ending the stream; where it does not, we close the socket ourselves.
+    `messages_per_s` is the most that it sends while all is well; twice as many are no flood.
     """
 
     in_rate_hz: int
@@ -187,6 +188,7 @@ class Capabilities:
     has_hangup: bool
     takes_target_list: bool = False
     confirms_hangup: bool = True
+    messages_per_s: int = 100
 
 
 class VendorCodec(Protocol):

@@ -90,6 +90,7 @@ class UcidServerCodec:
             has_transfer=True,
             has_hangup=True,
             confirms_hangup=confirms_hangup,
+            messages_per_s=2 * 1000 // PACKET_MS,  # a packet, and a mark
         )
         self._ucid = ""
         self._is_open = False

@@ -34,6 +34,11 @@ def test_guard_ends_a_flood_after_five_seconds(per_second, size_bytes, violated_
     assert rate(InboundGuard(Limits()), per_second, size_bytes, 7) == violated_in
 
 
+@pytest.mark.parametrize(("per_second", "violated_in"), [(400, []), (401, [5, 6])])
+def test_guard_lets_a_vendor_send_twice_what_it_sends_while_all_is_well(per_second, violated_in):
+    assert rate(InboundGuard(Limits(), honest_per_s=200), per_second, 100, 7) == violated_in
+
+
 def test_guard_forgives_a_burst():
     guard = InboundGuard(Limits())
     assert rate(guard, 1_000, 100, 4) == []
