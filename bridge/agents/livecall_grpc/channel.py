@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -15,8 +14,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from bridge.agents.base import AgentUnavailable
 from bridge.agents.livecall_grpc.config import LiveCallServer
 from bridge.agents.livecall_grpc.proto import live_call_pb2 as pb
-
-logger = logging.getLogger(__name__)
 
 # Source: live_call.proto, service LiveCall.
 STREAM_CALL: Final = "/live_call.LiveCall/StreamCall"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,8 +14,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from bridge.agents.livecall_grpc.proto import live_call_pb2 as pb
 from bridge.agents.livecall_grpc.service.conversation import BrokenOff, Conversation
 from bridge.agents.livecall_grpc.service.options import Options
-
-logger = logging.getLogger(__name__)
 
 SERVICE: Final = "live_call.LiveCall"
 # Calls that live when the service is told to stop may go on for so long.
