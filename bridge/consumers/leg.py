@@ -51,6 +51,11 @@ class AsgiLeg:
         binary: bytes = message.get("bytes") or b""
         return binary if text is None else text
 
+    def send_now(self, message: WireMessage) -> bool:
+        """See `Leg`; by ASGI sending is always waiting."""
+        del message
+        return False
+
     async def send(self, message: WireMessage) -> None:
         """See `Leg`."""
         kind = "text" if isinstance(message, str) else "bytes"

@@ -52,6 +52,10 @@ class ResumableLeg:
             if message is not None or not await self._was_replaced():
                 return message
 
+    def send_now(self, message: WireMessage) -> bool:
+        """See `Leg`."""
+        return self.is_waiting or self._socket.send_now(message)
+
     async def send(self, message: WireMessage) -> None:
         """See `Leg`."""
         if not self.is_waiting:

@@ -70,6 +70,15 @@ class DirectLeg:
             self._protocol.resume_frames()
         return message
 
+    def send_now(self, message: WireMessage) -> bool:
+        """See `Leg`."""
+        if self._close_code is not None:
+            return True
+        if not self._protocol.is_writable:
+            return False
+        self._protocol.send_frame(message)
+        return True
+
     async def send(self, message: WireMessage) -> None:
         """See `Leg`."""
         if not self._protocol.writable.is_set():
@@ -122,6 +131,11 @@ class CallSocketProtocol(WebSocketsSansIOProtocol):
         if hasattr(self, "scope"):
             # The application's task has not begun yet.
             self.scope["extensions"][DIRECT_FRAMES] = {"take": self.take}
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the peer takes what we send."""
+        return self.writable.is_set()
 
     def take(self) -> DirectLeg:
         """The leg that has all messages from now on, and those that have come already; no ASGI receive after that."""

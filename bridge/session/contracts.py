@@ -59,6 +59,9 @@ class Leg(Protocol):
     async def receive(self) -> WireMessage | None:
         """The next message, None once the socket is closed."""
 
+    def send_now(self, message: WireMessage) -> bool:
+        """Hand a message to the socket if that needs no waiting; False where it would: then `send` it."""
+
     async def send(self, message: WireMessage) -> None:
         """Hand a message to the socket; waits while its buffer is full. Silent once the socket is closed."""
 

@@ -16,6 +16,7 @@ from bridge.audio.resample import Method, Resampler
 from bridge.audio.vad import RATES_HZ as EAR_RATES_HZ
 from bridge.audio.vad import SpeechDetector
 from bridge.playout import Playout
+from bridge.session.alarm import Alarm
 from bridge.session.contracts import (
     Action,
     ActionResult,
@@ -81,7 +82,7 @@ class LiveCall:
     from_odd_rate: Resampler | None = None
     counters: Counters = field(default_factory=Counters)
     urgent: deque[Flush | EndUtterance] = field(default_factory=deque)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    wake: Alarm = field(default_factory=Alarm)
     room: asyncio.Event = field(default_factory=asyncio.Event)
     tool_budget: ToolBudget = field(default_factory=ToolBudget)
     barge_in: BargeIn = BargeIn.BRIDGE

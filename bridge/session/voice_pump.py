@@ -12,7 +12,7 @@ from bridge.session.state import CallOver, LiveCall, begin_farewell, say_prompt
 from bridge.session.turns import OWN_ITEM_PREFIX
 from bridge.session.watch import Due, Farewell
 from telephony.errors import LocalProtocolError
-from telephony.protocols.events import EndUtterance, Hangup, Transfer, VendorCommand
+from telephony.protocols.events import EndUtterance, Hangup, Transfer, VendorCommand, WireMessage
 
 # The recording is handed on this often, so that a killed process loses little of it.
 RECORDING_TICK_MS: Final = 1_000
@@ -24,14 +24,17 @@ async def speak_to_vendor(call: LiveCall) -> None:
     Raises:
         CallOver: a deadline ended the call, or the vendor took nothing for `send_stall_s`.
     """
-    while True:
-        call.wake.clear()
-        await _send_due(call)
-        _report_heard(call)
-        if call.recorder is not None:
-            call.recorder.tick(call.now_ms())
-        await _keep_deadlines(call)
-        await _sleep(call, _next_at_ms(call) - call.now_ms())
+    try:
+        while True:
+            call.wake.clear()
+            await _send_due(call)
+            _report_heard(call)
+            if call.recorder is not None:
+                call.recorder.tick(call.now_ms())
+            await _keep_deadlines(call)
+            await _sleep(call, _next_at_ms(call) - call.now_ms())
+    finally:
+        call.wake.close()
 
 
 async def transmit(call: LiveCall, command: VendorCommand) -> None:
@@ -42,12 +45,17 @@ async def transmit(call: LiveCall, command: VendorCommand) -> None:
         LocalProtocolError: the vendor's protocol cannot say it.
     """
     for message in call.codec.send(command):
-        try:
-            async with asyncio.timeout(call.limits.send_stall_s):
-                await call.leg.send(message)
-        except TimeoutError as error:
-            raise CallOver(EndedBy.SOCKET_LOST, CloseCode.INTERNAL, "the peer reads nothing") from error
+        if not call.leg.send_now(message):
+            await _send_in_time(call, message)
         call.counters.messages_out += 1
+
+
+async def _send_in_time(call: LiveCall, message: WireMessage) -> None:
+    try:
+        async with asyncio.timeout(call.limits.send_stall_s):
+            await call.leg.send(message)
+    except TimeoutError as error:
+        raise CallOver(EndedBy.SOCKET_LOST, CloseCode.INTERNAL, "the peer reads nothing") from error
 
 
 async def _send_due(call: LiveCall) -> None:
@@ -152,8 +160,4 @@ async def _sleep(call: LiveCall, wait_ms: float) -> None:
         # Give the other pumps a turn even when there is always something to send.
         await asyncio.sleep(0)
         return
-    try:
-        async with asyncio.timeout(wait_ms / 1000):
-            await call.wake.wait()
-    except TimeoutError:
-        return
+    await call.wake.wait(wait_ms / 1000)

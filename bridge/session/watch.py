@@ -52,6 +52,8 @@ class Watch:
         self._media_at_ms = 0.0
         self._has_asked = False
         self.farewell: Farewell | None = None
+        # Without a farewell nothing is due before this; what brings a deadline nearer sets it back.
+        self._quiet_until_ms = 0.0
 
     @property
     def has_begun(self) -> bool:
@@ -63,11 +65,14 @@ class Watch:
         if not self._has_begun:
             self._has_begun = True
             self._media_at_ms = now_ms
+            self._quiet_until_ms = 0.0
 
     def media(self, now_ms: float) -> None:
         """Audio of the customer came."""
         self._media_at_ms = now_ms
-        self._has_asked = False
+        if self._has_asked:
+            self._has_asked = False
+            self._quiet_until_ms = 0.0
 
     def asked(self) -> None:
         """The customer was asked whether anyone is there; not again before audio comes."""
@@ -75,13 +80,20 @@ class Watch:
 
     def due(self, now_ms: float, drained_at_ms: float) -> Due | None:
         """The deadline that has passed; `drained_at_ms` is when all agent audio will have been heard."""
-        for at_ms, due in self._deadlines(drained_at_ms):
+        if self.farewell is None and now_ms < self._quiet_until_ms:
+            return None
+        deadlines = self._deadlines(drained_at_ms)
+        for at_ms, due in deadlines:
             if now_ms >= at_ms:
                 return due
+        if self.farewell is None:
+            self._quiet_until_ms = min(at_ms for at_ms, _ in deadlines)
         return None
 
     def next_at_ms(self, drained_at_ms: float) -> float:
-        """When the next deadline passes, if nothing happens."""
+        """When to look again, if nothing happens: the next deadline, or a moment before it that was one."""
+        if self.farewell is None and self._quiet_until_ms:
+            return self._quiet_until_ms
         return min((at_ms for at_ms, _ in self._deadlines(drained_at_ms)), default=NEVER_MS)
 
     def _deadlines(self, drained_at_ms: float) -> list[tuple[float, Due]]:

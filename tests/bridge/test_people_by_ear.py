@@ -75,6 +75,9 @@ class SimulatedLeg:
     async def receive(self) -> str | bytes | None:
         return await self._incoming.get()
 
+    def send_now(self, message: str | bytes) -> bool:
+        return False
+
     async def send(self, message: str | bytes) -> None:
         match self._codec.receive(message):
             case ChunkAction(audio=audio):

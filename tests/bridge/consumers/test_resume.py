@@ -30,6 +30,9 @@ class Socket:
         self.close_code = self.close_code or self._code
         return None
 
+    def send_now(self, message: str | bytes) -> bool:
+        return False
+
     async def send(self, message: WireMessage) -> None:
         self.sent.append(message)
 

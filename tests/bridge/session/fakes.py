@@ -165,6 +165,9 @@ class ScriptedLeg:
     async def receive(self) -> str | bytes | None:
         return await self._incoming.get()
 
+    def send_now(self, message: str | bytes) -> bool:
+        return False
+
     async def send(self, message: str | bytes) -> None:
         if self._stalls:
             await asyncio.Event().wait()

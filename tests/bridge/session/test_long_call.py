@@ -38,6 +38,9 @@ class ForgetfulSink(MemorySink):
 class ForgetfulLeg(ScriptedLeg):
     """Acknowledges what was played, and keeps nothing of it."""
 
+    def send_now(self, message: str | bytes) -> bool:
+        return False
+
     async def send(self, message: str | bytes) -> None:
         if isinstance(message, str) and message.startswith("said "):
             self.say(f"heard {message.removeprefix('said ')} 1000")
