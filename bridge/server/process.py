@@ -105,6 +105,7 @@ def run(host: str, port: int, on_ready: Callable[[str], None]) -> None:
         ws_ping_interval=PING_INTERVAL_S,
         ws_ping_timeout=PING_TIMEOUT_S,
         ws_per_message_deflate=False,
+        forwarded_allow_ips=settings.TRUSTED_PROXIES,
         # The paths of switches' sockets are secrets: nobody writes them down.
         access_log=False,
         log_config=None,
