@@ -12,7 +12,7 @@ from campaigns.models import Call, Trunk
 from campaigns.policies import call_tokens
 from campaigns.services.attempts import token_keys
 from telephony.protocols.psr import PsrClientCodec
-from tests.bridge.consumers.conftest import Serving, rows
+from tests.bridge.serving import Serving, rows
 from tests.factories import make_agent, make_attempt, make_campaign, make_contact
 
 pytestmark = pytest.mark.django_db(transaction=True)

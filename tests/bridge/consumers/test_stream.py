@@ -16,7 +16,7 @@ from campaigns.services import endpoints
 from telephony.protocols.livecall import LiveCallClientCodec
 from telephony.protocols.twilio import TwilioClientCodec
 from telephony.protocols.ucid import UcidClientCodec
-from tests.bridge.consumers.conftest import Bridge, Serving, closed_with, rows
+from tests.bridge.serving import Bridge, Serving, closed_with, rows
 from tests.factories import NOW, make_agent
 
 pytestmark = pytest.mark.django_db(transaction=True)
