@@ -33,7 +33,7 @@ class PromptAudio:
 
 
 def check_agent_config(config: Any) -> None:
-    """Accept a JSON object of a sensible size whose `transfer_targets`, if any, can be read.
+    """Accept a JSON object of a sensible size whose `transfer_targets` and `fallback_transfer`, if any, can be read.
 
     What else stands in it is judged by the agent's kind when a call begins.
 
@@ -53,6 +53,9 @@ def check_agent_config(config: Any) -> None:
                 'transfer_targets: write each as {"number": "…", "name": "…"}; the number is an extension, or begins '
                 f"with + and its country code (16 digits at most), the name has {MAX_TARGET_NAME_CHARS} characters."
             )
+    fallback = config.get("fallback_transfer")
+    if fallback is not None and (not isinstance(fallback, str) or not _TARGET_NUMBER.fullmatch(fallback)):
+        raise ValueError("fallback_transfer: write the number of one of the transfer targets, as text.")
 
 
 def transfer_targets(config: Mapping[str, Any]) -> tuple[TransferTarget, ...]:

@@ -82,8 +82,17 @@ def test_transfer_targets_that_cannot_be_read_are_refused_and_lead_to_nobody(tar
     assert len(transfer_targets({"transfer_targets": targets})) in (0, 20)
 
 
+@pytest.mark.parametrize("fallback", [101, ["101"], "", "sip:101", "1 0 1"])
+def test_fallback_that_is_no_number_is_refused(fallback):
+    with pytest.raises(ValueError, match="fallback_transfer"):
+        check_agent_config({"fallback_transfer": fallback})
+
+
 def test_transfer_targets_keep_their_order():
-    config = {"transfer_targets": [{"number": "101", "name": "Lan"}, {"number": "+84901234567"}]}
+    config = {
+        "transfer_targets": [{"number": "101", "name": "Lan"}, {"number": "+84901234567"}],
+        "fallback_transfer": "101",
+    }
     check_agent_config(config)
     assert transfer_targets(config) == (TransferTarget("101", "Lan"), TransferTarget("+84901234567"))
     assert transfer_targets({}) == ()
