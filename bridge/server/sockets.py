@@ -34,6 +34,8 @@ _MASK_BYTES: Final = 4
 _OPCODE_BITS: Final = 0x0F
 _FINAL_BIT: Final = 0x80
 
+_BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
 # What may wait for the call before the peer is held back: more than a second of any vendor's messages.
 MAX_WAITING_MESSAGES: Final = 128
 MAX_WAITING_BYTES: Final = 256 * 1024
@@ -152,6 +154,10 @@ class CallSocketProtocol(WebSocketsSansIOProtocol):
         """Take the bytes apart; the first are the handshake, which uvicorn gives in one piece."""
         if not self.handshake_initiated or self._is_beyond_repair:
             super().data_received(data)
+            if not self.handshake_initiated and self.conn.handshake_exc is not None:
+                # A request that the parser cannot read, such as one with too long a line, is answered by nobody else.
+                self.transport.write(_BAD_REQUEST)
+                self.transport.close()
             return
         if self._partial:
             data, self._partial = self._partial + data, b""
@@ -164,6 +170,12 @@ class CallSocketProtocol(WebSocketsSansIOProtocol):
             if not self._take_frame(data, at, end):
                 self._hand_over(data[at:end])
             at = end
+
+    async def send(self, message: Any) -> None:
+        """What the application says; a refusal by HTTP is an answer too, which uvicorn would complain of as missing."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True
 
     def send_frame(self, message: WireMessage) -> None:
         """Send a whole text or binary message."""
