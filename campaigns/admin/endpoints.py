@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -19,8 +20,12 @@ from campaigns.admin.secrets import show_once
 from campaigns.models import StreamEndpoint
 from campaigns.policies.endpoint_options import check_options
 from campaigns.services import endpoints
+from telephony.protocols.registry import PROTOCOLS, Pass
 
-ADVICE = "Give it to the vendor now: it lets calls in. Only its digest is kept, so it cannot be shown again."
+ADVICE = (
+    "Give it to the vendor now: only its digest is kept, so it cannot be shown again. The vendor connects to {address}"
+)
+OPTIONS_HELP = "A JSON object; {{}} does as documented. Known are: {known}"
 
 
 class StreamEndpointForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
@@ -29,6 +34,12 @@ class StreamEndpointForm(forms.ModelForm):  # type: ignore[type-arg]  # not subs
     class Meta:
         model = StreamEndpoint
         fields = ["name", "protocol", "agent", "config", "allowed_networks", "is_active"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "config" in self.fields:
+            self.fields["config"].widget.attrs["rows"] = 3
+            self.fields["config"].help_text = OPTIONS_HELP.format(known=_known_options())
 
     def clean(self) -> dict[str, Any]:
         entered = super().clean() or {}
@@ -90,7 +101,19 @@ class StreamEndpointAdmin(ModelAdmin):
 
 
 def _show_key(request: HttpRequest, endpoint: StreamEndpoint, key: str) -> HttpResponse:
-    return show_once(request, title="Endpoint key", secret=key, advice=ADVICE, back=_page_of(endpoint))
+    advice = ADVICE.format(address=_address_of(endpoint))
+    return show_once(request, title="Endpoint key", secret=key, advice=advice, back=_page_of(endpoint))
+
+
+def _address_of(endpoint: StreamEndpoint) -> str:
+    spec = PROTOCOLS[endpoint.protocol]
+    query = "?token=<key>" if spec.admission is Pass.KEY_IN_QUERY else ""
+    return f"{settings.PUBLIC_WS_URL}/{spec.path}{query}"
+
+
+def _known_options() -> str:
+    inbound = [spec for spec in PROTOCOLS.values() if spec.is_inbound]
+    return "; ".join(f"{spec.title}: {', '.join(sorted(spec.endpoint_options)) or 'none'}" for spec in inbound)
 
 
 def _page_of(endpoint: StreamEndpoint) -> str:

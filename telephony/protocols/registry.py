@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -44,6 +45,11 @@ class ProtocolSpec:
     admission: Pass
     codec: Callable[[Handshake, Options], VendorCodec]
     endpoint_options: Mapping[str, type[str | int | bool]] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The path as people read it, with its groups as `<name>`."""
+        return re.sub(r"\(\?P<(\w+)>[^()]*\)", r"<\1>", self.route)
 
     @property
     def is_inbound(self) -> bool:

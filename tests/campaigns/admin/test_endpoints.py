@@ -40,13 +40,20 @@ def opens(key: str) -> bool:
     return endpoint_of_key(key, protocol="ucid", now=NOW) is not None
 
 
-def test_the_key_is_shown_when_it_is_made_and_never_again(admin_client):
-    key = key_on(admin_client.post(reverse(ADD), entered()))
+def test_the_key_is_shown_when_it_is_made_and_never_again(admin_client, settings):
+    settings.PUBLIC_WS_URL = "wss://voice.example.com"
+    answer = admin_client.post(reverse(ADD), entered())
+    key = key_on(answer)
+    assert "wss://voice.example.com/ws?token=&lt;key&gt;" in answer.text
     endpoint = StreamEndpoint.objects.get()
     assert (opens(key), endpoint.allowed_networks) == (True, ["203.0.113.7/32", "198.51.100.0/24"])
     page = admin_client.get(reverse(CHANGE, args=[endpoint.pk]))
     assert key not in page.text
     assert "203.0.113.7/32\n198.51.100.0/24" in page.text
+
+
+def test_the_form_names_the_options_there_are(admin_client):
+    assert "KooKoo (ucid): confirms_hangup, sip_number;" in admin_client.get(reverse(ADD)).text
 
 
 def test_a_change_keeps_the_key(admin_client):

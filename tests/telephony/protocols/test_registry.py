@@ -40,6 +40,12 @@ def test_ucid_makes_a_codec_of_an_endpoints_options():
         make(Handshake(), {"sip_number": "sip:520123@example.com"})
 
 
+def test_path_reads_without_knowing_regular_expressions():
+    assert PROTOCOLS["psr"].path == "psr/<token>"
+    assert PROTOCOLS["livecall"].path == "live-call/websocket/<call_id>/<customer_phone_number>"
+    assert PROTOCOLS["ucid"].path == "ws"
+
+
 @pytest.mark.parametrize("spec", PROTOCOLS.values(), ids=list(PROTOCOLS))
 def test_route_has_the_group_its_pass_travels_in(spec):
     groups = set(re.compile(spec.route).groupindex)
