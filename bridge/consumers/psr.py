@@ -21,6 +21,7 @@ from bridge.consumers.resume import ResumableLeg, go_on, live_legs, resumable
 from bridge.session import Leg
 from telephony.protocols.events import Channel, Side, VendorCodec
 from telephony.protocols.psr import FlushMode, PsrServerCodec
+from telephony.protocols.psr_chunks import ChunkCodec
 
 
 class PsrConsumer(AsyncConsumer):
@@ -85,5 +86,6 @@ def codec_for(opened: OpenedCall) -> VendorCodec:
         Channel(opened.channel),
         Side(opened.customer_side),
         FlushMode(settings.PSR_FLUSH),
+        chunk_codec=ChunkCodec(settings.PSR_CHUNK_CODEC),
         chunk_ms=settings.PSR_CHUNK_MS,
     )
