@@ -30,6 +30,7 @@ from bridge.audio.resample import Resampler
 from bridge.session.inbox import CustomerAudio, Interrupted, KeyPressed, PlayedOut, ToolAnswered
 from bridge.session.requests import AgentRequests
 from bridge.session.state import LiveCall, barge_in
+from bridge.session.voice_pump import speak_at_once
 from telephony.protocols.events import PCM16_SAMPLE_BYTES
 
 # The shares of the connection's time that the first and the second try get.
@@ -252,7 +253,7 @@ class _Voice:
             self.close()
             self._item_id = item_id
         self._call.playout.enqueue(item_id, self._resampler.process(pcm))
-        self._call.wake.set()
+        speak_at_once(self._call)
         while not self._call.playout.has_room:
             self._call.room.clear()
             await self._call.room.wait()

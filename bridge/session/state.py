@@ -37,7 +37,7 @@ from bridge.session.inbox import AgentInbox, Interrupted
 from bridge.session.tools import ToolBudget
 from bridge.session.turns import OWN_ITEM_PREFIX, TurnBook
 from bridge.session.watch import Farewell, Watch
-from telephony.protocols.events import EndUtterance, Flush, Hangup, Transfer, TransferTarget, VendorCodec
+from telephony.protocols.events import EndUtterance, Flush, Hangup, Transfer, TransferTarget, VendorCodec, WireMessage
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +82,8 @@ class LiveCall:
     from_odd_rate: Resampler | None = None
     counters: Counters = field(default_factory=Counters)
     urgent: deque[Flush | EndUtterance] = field(default_factory=deque)
+    # Messages that the socket did not take at once.
+    unsent: deque[WireMessage] = field(default_factory=deque)
     wake: Alarm = field(default_factory=Alarm)
     room: asyncio.Event = field(default_factory=asyncio.Event)
     tool_budget: ToolBudget = field(default_factory=ToolBudget)

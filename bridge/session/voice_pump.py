@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Final
 
 from bridge.playout import SentAudio
@@ -45,9 +46,48 @@ async def transmit(call: LiveCall, command: VendorCommand) -> None:
         LocalProtocolError: the vendor's protocol cannot say it.
     """
     for message in call.codec.send(command):
-        if not call.leg.send_now(message):
-            await _send_in_time(call, message)
+        await _hand_over(call, message)
+
+
+def speak_at_once(call: LiveCall) -> None:
+    """Send what is due, as far as the socket takes it without waiting; the pump is woken only for what is left.
+
+    An agent that speaks in real time says a little fifty times a second, and all of it is due at once.
+
+    Raises:
+        LocalProtocolError: the vendor's protocol cannot say it.
+    """
+    if call.urgent or call.unsent or not call.watch.has_begun:
+        call.wake.set()
+        return
+    for message in _due_messages(call):
+        if call.unsent or not call.leg.send_now(message):
+            call.unsent.append(message)
+        else:
+            call.counters.messages_out += 1
+    if call.unsent or call.playout.next_due_at_ms(call.now_ms()) is not None:
+        call.wake.set()
+
+
+async def _hand_over(call: LiveCall, message: WireMessage) -> None:
+    """Send a message after those that wait."""
+    if call.unsent or not call.leg.send_now(message):
+        call.unsent.append(message)
+        await _send_waiting(call)
+    else:
         call.counters.messages_out += 1
+
+
+async def _send_waiting(call: LiveCall) -> None:
+    try:
+        while call.unsent:
+            # Each stays in its place until it is sent, so that nothing overtakes it meanwhile.
+            await _send_in_time(call, call.unsent[0])
+            call.unsent.popleft()
+            call.counters.messages_out += 1
+    except CallOver:
+        call.unsent.clear()
+        raise
 
 
 async def _send_in_time(call: LiveCall, message: WireMessage) -> None:
@@ -59,20 +99,27 @@ async def _send_in_time(call: LiveCall, message: WireMessage) -> None:
 
 
 async def _send_due(call: LiveCall) -> None:
+    await _send_waiting(call)
     while call.urgent:
         await transmit(call, call.urgent.popleft())
     if not call.watch.has_begun:
         # Some vendors name their stream when they open it, and audio must carry that name. Opening it wakes us.
         return
+    for message in _due_messages(call):
+        await _hand_over(call, message)
+    if call.playout.has_room:
+        call.room.set()
+
+
+def _due_messages(call: LiveCall) -> Iterator[WireMessage]:
+    """The messages for what is due, noted as they are taken."""
     for sent in call.playout.due(call.now_ms()):
         if isinstance(sent, EndUtterance):
-            await transmit(call, sent)
+            yield from call.codec.send(sent)
             continue
         _record(call, sent)
         call.turns.agent_started(sent.command.item_id, sent.heard_from_ms)
-        await transmit(call, sent.command)
-    if call.playout.has_room:
-        call.room.set()
+        yield from call.codec.send(sent.command)
 
 
 def _record(call: LiveCall, sent: SentAudio) -> None:

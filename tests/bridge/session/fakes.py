@@ -127,14 +127,21 @@ class WordCodec:
 
 
 class ScriptedLeg:
-    """A vendor's socket. The script is a coroutine function that says things and waits, on the loop's own clock."""
+    """A vendor's socket. The script is a coroutine function that says things and waits, on the loop's own clock.
 
-    def __init__(self, script: Callable[[ScriptedLeg], Awaitable[None]], *, stalls: bool = False) -> None:
+    With `takes_s` it takes every second message only after so long.
+    """
+
+    def __init__(
+        self, script: Callable[[ScriptedLeg], Awaitable[None]], *, stalls: bool = False, takes_s: float = 0.0
+    ) -> None:
         self.sent: list[tuple[float, str | bytes]] = []
         self.closed_with: int | None = None
         self.close_code: int | None = None
         self._script = script
         self._stalls = stalls
+        self._takes_s = takes_s
+        self._is_busy = False
         self._incoming: asyncio.Queue[str | bytes | None] = asyncio.Queue()
         self._answers: dict[str, Callable[[], None]] = {}
 
@@ -166,11 +173,19 @@ class ScriptedLeg:
         return await self._incoming.get()
 
     def send_now(self, message: str | bytes) -> bool:
-        return False
+        self._is_busy = bool(self._takes_s) and not self._is_busy
+        if self._stalls or self._is_busy:
+            return False
+        self._take(message)
+        return True
 
     async def send(self, message: str | bytes) -> None:
         if self._stalls:
             await asyncio.Event().wait()
+        await asyncio.sleep(self._takes_s)
+        self._take(message)
+
+    def _take(self, message: str | bytes) -> None:
         self.sent.append((asyncio.get_running_loop().time(), message))
         if isinstance(message, str) and message in self._answers:
             self._answers[message]()
@@ -319,13 +334,14 @@ async def play_call(
     brief: Brief | None = None,
     stop_at_s: float | None = None,
     leg_stalls: bool = False,
+    leg_takes_s: float = 0.0,
     recorder=None,
     sink: MemorySink | None = None,
     **agent_options,
 ) -> Played:
     """Run one call between a scripted vendor and a scripted agent."""
     leg, agent, sink = (
-        ScriptedLeg(vendor, stalls=leg_stalls),
+        ScriptedLeg(vendor, stalls=leg_stalls, takes_s=leg_takes_s),
         ScriptedAgent(agent_script, **agent_options),
         sink or MemorySink(),
     )

@@ -77,3 +77,17 @@ def test_interrupted_utterance_is_ended_where_nothing_can_be_flushed():
 
     call = run(play_call(talks_forever, agent, codec=WordCodec(tells_all=True)))
     assert call.leg.words == ["said a", "hangup"]
+
+
+def test_audio_keeps_its_order_on_a_socket_that_hesitates():
+    pieces = [bytes([number, 0]) * 160 for number in range(1, 200)]
+
+    async def agent(_: ScriptedAgent):
+        for pcm in pieces:
+            yield Audio("a", pcm)
+            await asyncio.sleep(0.02)
+        yield AudioDone("a")
+        yield EndCall()
+
+    call = run(play_call(talks_forever, agent, leg_takes_s=0.03))
+    assert b"".join(message for _, message in call.leg.sent if isinstance(message, bytes)) == b"".join(pieces)
