@@ -33,11 +33,13 @@ from campaigns.policies.agent_setup import transfer_targets
 from campaigns.policies.call_ends import ended_by_of, outcome_of_call
 from campaigns.policies.clean_text import clean_json, clean_text
 from campaigns.policies.file_names import safe_vendor_call_id
+from campaigns.policies.outcomes import DO_NOT_CALL
 from campaigns.policies.parameter_template import Recipient, parse_template
 from campaigns.policies.peer_networks import may_connect
 from campaigns.policies.stream_channels import customer_side, stream_channel
 from campaigns.queries.call_facts import call_facts
 from campaigns.services import attempts
+from campaigns.services.call_requests import obey_opt_out
 from campaigns.services.durable_files import data_file
 from campaigns.services.outbox import record_event
 from telephony.phone_numbers import is_e164
@@ -227,6 +229,8 @@ def record_findings(*, call_id: UUID, answers: Sequence[Mapping[str, Any]], disp
         # Empty says nothing: a wish never to be called again may stand there already.
         call.disposition = clean_text(disposition, max_chars=MAX_DISPOSITION_CHARS) or call.disposition
         call.save(update_fields=["answers", "disposition"])
+        if call.ended_at is None and disposition == DO_NOT_CALL:
+            obey_opt_out(call_id, now=now)
         if call.ended_at is not None:
             _redo_steps(call_id)
             if call.attempt is not None:
