@@ -104,9 +104,12 @@ class Supervisor:
 
     def _await_ready(self, part: Part, deadline_s: float) -> None:
         while not part.is_ready():
-            code = self._running[part.name].process.poll()
-            if code is not None:
-                raise PartFailed(f"{part.name} ended at its start (exit {code}).\n{self._tail(part)}")
+            # Any part: the readiness of one may wait for another.
+            for running in self._running.values():
+                if (code := running.process.poll()) is not None:
+                    raise PartFailed(
+                        f"{running.part.name} ended at its start (exit {code}).\n{self._tail(running.part)}"
+                    )
             if time.monotonic() > deadline_s:
                 raise PartFailed(f"{part.name} was not ready within {READY_DEADLINE_S:.0f} s.\n{self._tail(part)}")
             time.sleep(POLL_S)
