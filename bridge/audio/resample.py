@@ -8,6 +8,7 @@ has the measurements behind the choice.
 
 from __future__ import annotations
 
+import threading
 from enum import StrEnum
 from functools import lru_cache
 from math import ceil, gcd
@@ -33,6 +34,8 @@ _INT16_MIN: Final = -32768.0
 _INT16_MAX: Final = 32767.0
 # Output units of one row of the matrix product: 2 ms at 8 kHz.
 _ROW_UNITS: Final = 16
+# A workspace is kept for chunks of up to a quarter of a second; whole prompts get one of their own.
+_MAX_KEPT_ROWS: Final = 128
 
 
 class Method(StrEnum):
@@ -107,51 +110,49 @@ class _PolyphaseFir:
         self._design = design = _design(from_hz, to_hz)
         self.delay_ms = design.delay_ms
         self._tail_samples = ceil(design.delay_ms * from_hz / 1000)
-        # The first `_held` samples of the buffer are input that later output still needs.
         self._history_samples = design.window_samples - self._down
-        self._held = self._history_samples
-        self._work = _Workspace(design, rows=0)
+        # Input that later output still needs.
+        self._pending = self._silence()
+
+    def _silence(self) -> Float32Array:
+        return np.zeros(self._history_samples, dtype=np.float32)
 
     def process(self, samples: Int16Array) -> Int16Array:
-        end = self._held + len(samples)
+        held = len(self._pending)
+        end = held + len(samples)
         units = (end - self._history_samples) // self._down
         rows = -(-units // _ROW_UNITS)
-        work = self._work
-        if rows > work.rows or end > len(work.input):
-            work = self._work = _Workspace(self._design, rows=max(rows, 1), keep=work.input[: self._held], least=end)
-        work.input[self._held : end] = samples
+        work = _workspace(self._design, max(rows, 1), end)
+        work.input[:held] = self._pending
+        work.input[held:end] = samples
+        consumed = max(units, 0) * self._down
+        self._pending = work.input[consumed:end].copy()
         if units <= 0:
-            self._held = end
             return np.empty(0, dtype=np.int16)
-        converted = work.convert(rows)[: units * self._up]
-        consumed = units * self._down
-        self._held = end - consumed
-        work.input[: self._held] = work.input[consumed:end]
-        return converted.astype(np.int16)
+        return work.convert(rows)[: units * self._up].astype(np.int16)
 
     def flush(self) -> Int16Array:
-        unread = self._held - self._history_samples
+        unread = len(self._pending) - self._history_samples
         padding = -(unread + self._tail_samples) % self._down
         tail = self.process(np.zeros(self._tail_samples + padding, dtype=np.int16))
-        self._held = self._history_samples
-        self._work.input[: self._held] = 0
+        self._pending = self._silence()
         return tail
 
 
 class _Workspace:
-    """Room for one chunk of input and of output, kept from chunk to chunk: allocating it would cost more than the sums.
+    """Room for one chunk of input and of output.
 
-    What lies beyond the input is of earlier chunks; it only reaches outputs that are not taken.
+    It is shared by all calls of a thread: allocating it would cost more than the sums, and one for each call would
+    never be in the processor's cache. What lies beyond the input is of earlier chunks, and only reaches outputs that
+    are not taken.
     """
 
-    def __init__(self, design: _Design, *, rows: int, keep: Float32Array | None = None, least: int = 0) -> None:
+    def __init__(self, design: _Design, rows: int, input_samples: int) -> None:
         self.rows = rows
         self._matrix = design.matrix
         step = _ROW_UNITS * design.down
         width, row_outputs = design.matrix.shape
-        self.input = np.zeros(max(rows * step + width, least, width), dtype=np.float32)
-        if keep is not None:
-            self.input[: len(keep)] = keep
+        self.input = np.zeros(max(rows * step + width, input_samples), dtype=np.float32)
         stride = self.input.itemsize
         # Rows overlap; BLAS wants them apart.
         self._overlapping = as_strided(self.input, (rows, width), (step * stride, stride), writeable=False)
@@ -161,7 +162,9 @@ class _Workspace:
 
     def convert(self, rows: int) -> Float32Array:
         """The outputs of the first `rows` rows, whole numbers within the range of int16."""
-        windows, output = self._windows[:rows], self._output[:rows]
+        windows, output = self._windows, self._output
+        if rows < self.rows:
+            windows, output = windows[:rows], output[:rows]
         np.copyto(windows, self._overlapping[:rows])
         np.matmul(windows, self._matrix, out=output)
         np.rint(output, out=output)
@@ -169,6 +172,25 @@ class _Workspace:
         np.maximum(output, _INT16_MIN, out=output)
         np.minimum(output, _INT16_MAX, out=output)
         return self._flat_output
+
+
+class _Workspaces(threading.local):
+    """One thread's, by the pair of rates: the largest that was needed so far."""
+
+    def __init__(self) -> None:
+        self.by_design: dict[_Design, _Workspace] = {}
+
+
+_workspaces = _Workspaces()
+
+
+def _workspace(design: _Design, rows: int, input_samples: int) -> _Workspace:
+    if rows > _MAX_KEPT_ROWS:
+        return _Workspace(design, rows, input_samples)
+    work = _workspaces.by_design.get(design)
+    if work is None or rows > work.rows or input_samples > len(work.input):
+        work = _workspaces.by_design[design] = _Workspace(design, rows, input_samples)
+    return work
 
 
 class _Design:
