@@ -4,33 +4,25 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from typing import Final
-from uuid import UUID
 
-from bridge.agents.base import Speaker
-from bridge.session import CallSummary, EndedBy, Turn
+from bridge.session import CallSummary, EndedBy
 
-# Calls whose first words the percentile is of.
+# Calls whose first audio the percentile is of.
 REMEMBERED_CALLS: Final = 100
 SLOW_SHARE: Final = 0.95
 
 
 class Gauges:
-    """Counts since the process began, and the agents' latest first words."""
+    """Counts since the process began, and how long callers waited for the agent."""
 
     def __init__(self) -> None:
         self._totals: Counter[str] = Counter()
-        self._first_words_ms: deque[int] = deque(maxlen=REMEMBERED_CALLS)
-        self._heard: set[UUID] = set()
+        self._first_audio_ms: deque[int] = deque(maxlen=REMEMBERED_CALLS)
 
-    def turn(self, call_id: UUID, turn: Turn) -> None:
-        """Note when the agent was first heard."""
-        if turn.speaker is Speaker.AGENT and call_id not in self._heard:
-            self._heard.add(call_id)
-            self._first_words_ms.append(turn.start_ms)
-
-    def ended(self, call_id: UUID, summary: CallSummary) -> None:
+    def ended(self, summary: CallSummary) -> None:
         """Add up what a call's counters say."""
-        self._heard.discard(call_id)
+        if summary.counters.first_audio_ms is not None:
+            self._first_audio_ms.append(summary.counters.first_audio_ms)
         self.count("calls")
         self.count("agent_failures", int(summary.ended_by is EndedBy.AGENT_FAILED))
         self.count("dropped_audio_ms", round(summary.counters.dropped_ms))
@@ -41,9 +33,9 @@ class Gauges:
         self._totals[name] += times
 
     @property
-    def first_words_ms(self) -> int:
+    def first_audio_ms(self) -> int:
         """How long 95 of 100 callers waited for the agent at most, ms from the answer; 0 before the first."""
-        waits = sorted(self._first_words_ms)
+        waits = sorted(self._first_audio_ms)
         return waits[min(len(waits) - 1, int(len(waits) * SLOW_SHARE))] if waits else 0
 
     @property

@@ -32,7 +32,7 @@ from campaigns.states import OPEN_ATTEMPT_STATES
 RECENT = timedelta(hours=1)
 NODE_GAUGES: Mapping[str, str] = {
     "loop_lag_ms": "How late the bridge's event loop was at worst since its beat before, ms; above 100 callers hear it",
-    "first_words_ms": "How long 95 of the last 100 callers waited for the agent's first words at most, ms",
+    "first_audio_ms": "How long 95 of the last 100 callers waited for the agent's first audio at most, ms",
     "waiting_turns": "Transcript turns that are not in the database yet",
 }
 # Since the process began.

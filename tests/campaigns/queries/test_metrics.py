@@ -57,7 +57,7 @@ def test_dialing_is_counted_by_state_outcome_and_age():
 
 def test_live_calls_bridges_and_heartbeats_are_counted():
     make_call(duration_s=None)
-    told = {"loop_lag_ms": 12.5, "first_words_ms": 900, "totals": {"calls": 7, "bad_messages": 2}}
+    told = {"loop_lag_ms": 12.5, "first_audio_ms": 900, "totals": {"calls": 7, "bad_messages": 2}}
     BridgeNode.objects.create(name="one", capacity=60, live_calls=3, gauges=told, seen_at=NOW)
     BridgeNode.objects.create(name="dead", capacity=60, live_calls=9, seen_at=NOW - timedelta(minutes=1))
     record_heartbeat("dial", now=NOW - timedelta(seconds=7))
@@ -75,7 +75,7 @@ def test_live_calls_bridges_and_heartbeats_are_counted():
     assert of_node == {
         "bridge_free_seats{one}": 57,
         "bridge_loop_lag_ms{one}": 12.5,
-        "bridge_first_words_ms{one}": 900,
+        "bridge_first_audio_ms{one}": 900,
         "bridge_calls{one}": 7,
         "bridge_bad_messages{one}": 2,
     }
