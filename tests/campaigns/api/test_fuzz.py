@@ -40,6 +40,7 @@ ACTIONS = (
     "cancel",
     "clone",
     "test",
+    "rotate-key",
     "rotate-secret",
     "deliveries/1/replay",
 )

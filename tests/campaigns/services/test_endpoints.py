@@ -71,8 +71,9 @@ def test_the_use_of_a_key_is_noted_once_a_minute():
 
 
 def test_an_endpoint_with_calls_stays():
-    call = make_stream_call()
+    endpoint = make_endpoint()
+    make_stream_call(endpoint)
     with pytest.raises(ProtectedError):
-        endpoints.delete_stream_endpoint(call.endpoint)
+        endpoints.delete_stream_endpoint(endpoint)
     endpoints.delete_stream_endpoint(make_endpoint("Unused"))
     assert list(StreamEndpoint.objects.values_list("name", flat=True)) == ["Hotline"]

@@ -47,13 +47,14 @@ def test_what_no_database_would_take_is_cut():
 
 
 def test_one_id_lives_once_at_an_endpoint():
-    first = make_stream_call(vendor_call_id="v-1", duration_s=None)
+    endpoint = make_endpoint()
+    first = make_stream_call(endpoint, vendor_call_id="v-1", duration_s=None)
     with pytest.raises(CallRefused) as refused:
-        open_stream_call(endpoint_id=first.endpoint_id, opened=Opened("v-1"), now=NOW)
+        open_stream_call(endpoint_id=endpoint.pk, opened=Opened("v-1"), now=NOW)
     assert (refused.value.status, Call.objects.count()) == (409, 1)
     open_stream_call(endpoint_id=make_endpoint("Other").pk, opened=Opened("v-1"), now=NOW)
     calls.finish_call(call_id=first.pk, end=calls.CallEnd("customer_hangup"), now=END)
-    open_stream_call(endpoint_id=first.endpoint_id, opened=Opened("v-1"), now=END)
+    open_stream_call(endpoint_id=endpoint.pk, opened=Opened("v-1"), now=END)
     assert Call.objects.filter(vendor_call_id="v-1").count() == 3
 
 
