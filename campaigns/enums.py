@@ -183,3 +183,22 @@ class SuppressionSource(TextChoices):
     API = "api", "API"
     MANUAL = "manual", "Entered by hand"
     CALL = "call", "Asked for during a call"
+
+
+class RuleProfileName(TextChoices):
+    """Sets of calling rules (policies/rule_profiles.py)."""
+
+    CUSTOM = "custom", "Custom: the campaign's own rules"
+    VN_ADS = "vn_ads", "Vietnam, advertising"
+    VN_SERVICE = "vn_service", "Vietnam, service calls"
+    US_TCPA = "us_tcpa", "United States, TCPA"
+    US_FL_OK = "us_fl_ok", "Florida and Oklahoma"
+
+
+class DncVersionState(TextChoices):
+    """How far a version of an imported do-not-call list has come."""
+
+    LOADING = "loading", "Being read"
+    CURRENT = "current", "In force"
+    REPLACED = "replaced", "Replaced by a newer one"
+    FAILED = "failed", "Refused"

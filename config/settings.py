@@ -30,6 +30,8 @@ DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / "var"))).resolve()
 SERVE_PORT = env.int("SERVE_PORT", 8000)
 PUBLIC_WS_URL = env.str("PUBLIC_WS_URL", f"ws://127.0.0.1:{SERVE_PORT}").rstrip("/")
 DEFAULT_REGION = env.str("DEFAULT_REGION", "VN")
+# Trunks and rule profiles can only narrow this down.
+ALLOWED_COUNTRIES = env.list("ALLOWED_COUNTRIES", default=[DEFAULT_REGION])
 
 INSTALLED_APPS = [
     "daphne",

@@ -17,7 +17,16 @@ from phonenumbers import timezone as phone_timezones
 
 from telephony.errors import PhoneNumberError
 
-__all__ = ["NumberType", "PhoneNumber", "PhoneNumberError", "is_e164", "mask", "parse_phone_number", "timezones_of"]
+__all__ = [
+    "NumberType",
+    "PhoneNumber",
+    "PhoneNumberError",
+    "is_e164",
+    "mask",
+    "parse_phone_number",
+    "region_of",
+    "timezones_of",
+]
 
 MAX_TEXT_CHARS = 64
 MIN_NATIONAL_DIGITS = 8
@@ -128,6 +137,16 @@ def timezones_of(e164: str) -> tuple[str, ...]:
         return ()
     names: tuple[str, ...] = phone_timezones.time_zones_for_number(number)
     return () if names == (_UNKNOWN_TIMEZONE,) else names
+
+
+def region_of(e164: str) -> str:
+    """The ISO code of the number's country; empty where it has none, or is not a number."""
+    if _VIETNAM_MOBILE.fullmatch(e164):
+        return VIETNAM
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(e164)) or ""
+    except phonenumbers.NumberParseException:
+        return ""
 
 
 def is_e164(text: str) -> bool:

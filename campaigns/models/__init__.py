@@ -3,12 +3,13 @@
 from campaigns.models.access import ApiToken, IdempotencyRecord
 from campaigns.models.agents import Agent, AgentPrompt
 from campaigns.models.attempts import AttemptLog, BridgeNode, CallAttempt
+from campaigns.models.calling_rules import BlackoutDate, DialingStop
 from campaigns.models.calls import Call, CallAnalysis, CallStep, TranscriptTurn
 from campaigns.models.campaigns import Campaign, CampaignEvent, Contact
 from campaigns.models.customers import Customer, CustomerList, ImportJob, ImportReject, ListEntry
 from campaigns.models.endpoints import StreamEndpoint
 from campaigns.models.heartbeats import Heartbeat
-from campaigns.models.suppression import SuppressedNumber
+from campaigns.models.suppression import DncList, DncNumber, DncVersion, SuppressedNumber
 from campaigns.models.trunks import Trunk
 from campaigns.models.webhooks import OutboxEvent, WebhookDelivery, WebhookDeliveryAttempt, WebhookEndpoint
 
@@ -17,6 +18,7 @@ __all__ = [
     "AgentPrompt",
     "ApiToken",
     "AttemptLog",
+    "BlackoutDate",
     "BridgeNode",
     "Call",
     "CallAnalysis",
@@ -27,6 +29,10 @@ __all__ = [
     "Contact",
     "Customer",
     "CustomerList",
+    "DialingStop",
+    "DncList",
+    "DncNumber",
+    "DncVersion",
     "Heartbeat",
     "IdempotencyRecord",
     "ImportJob",

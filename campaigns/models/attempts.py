@@ -39,6 +39,9 @@ class CallAttempt(models.Model):
     placed_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    allowed_by = models.JSONField(
+        null=True, help_text="The rules and facts that let the call through: policies.eligibility.allowed_by"
+    )
     is_counted = models.BooleanField("counted", default=False, help_text="Whether it counts against attempts and caps")
 
     class Meta:

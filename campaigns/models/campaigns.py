@@ -7,7 +7,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from campaigns.enums import App, CampaignState, ContactState, Outcome, StreamChannel
+from campaigns.enums import App, CampaignState, ContactState, Outcome, RuleProfileName, StreamChannel
 from campaigns.models.agents import Agent
 from campaigns.models.customers import Customer, CustomerList
 from campaigns.models.trunks import Trunk
@@ -48,6 +48,24 @@ class Campaign(models.Model):
     priority = models.SmallIntegerField(default=0)
     cadence = models.JSONField(default=default_cadence, blank=True)
     calling_window = models.JSONField(default=default_calling_window, blank=True)
+    rule_profile = models.CharField(
+        "calling rules", max_length=16, choices=RuleProfileName, default=RuleProfileName.CUSTOM
+    )
+    calls_per_number_day = models.PositiveSmallIntegerField(
+        "most calls to one number in 24 hours", null=True, blank=True, help_text="Of all campaigns; can only tighten"
+    )
+    calls_per_number_week = models.PositiveSmallIntegerField(
+        "most calls to one number in 7 days", null=True, blank=True, help_text="Of all campaigns; can only tighten"
+    )
+    number_gap_s = models.FloatField(
+        "least time between calls to one number (seconds)", null=True, blank=True, help_text="Can only tighten"
+    )
+    consent_attribute = models.CharField(
+        "consent column", max_length=40, blank=True, help_text="The attribute that says whether the customer consented"
+    )
+    rule_override = models.JSONField(
+        default=dict, blank=True, help_text="What a person with the permission has loosened, with a reason in the log"
+    )
     bucket_tokens = models.FloatField(default=0)
     bucket_at = models.DateTimeField(null=True, blank=True)
     starts_at = models.DateTimeField(null=True, blank=True)
@@ -61,6 +79,7 @@ class Campaign(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        permissions = [("override_rules", "Can loosen a campaign's calling rules")]
 
     def __str__(self) -> str:
         return self.name

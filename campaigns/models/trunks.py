@@ -28,6 +28,9 @@ class Trunk(models.Model):
     allowed_networks = models.JSONField(
         default=list, blank=True, help_text="Addresses or networks PSR connects from; empty: from anywhere"
     )
+    allowed_countries = models.JSONField(
+        default=list, blank=True, help_text="Codes such as VN; empty: all that ALLOWED_COUNTRIES names"
+    )
     is_enabled = models.BooleanField("enabled", default=True)
     hold = models.CharField(max_length=16, choices=TrunkHold, default=TrunkHold.NONE, blank=True)
     hold_detail = models.CharField(max_length=300, blank=True)

@@ -6,6 +6,9 @@ before it begins runs over midnight; "24:00" is the end of a day.
 
 Everything is asked of an instant and answered by the wall clocks of zones, so a change to or from summer time needs no
 rule of its own. Where a customer's zone is not certain, the window must be open in every zone it could be.
+
+Two more things may close it: the hours of a rule profile, which count where the customer is whatever clock the campaign
+goes by, and blackout dates.
 """
 
 from __future__ import annotations
@@ -22,23 +25,50 @@ DAY_MINUTES = 24 * 60
 RANGES_MAX = 12
 # No call is started so late that the phone would ring after the window has closed. Source: reliability C5.
 CLOSING_GUARD = timedelta(seconds=120)
-# A weekly window opens within a week; a few days more for the days a clock change can swallow.
+# Who waits for an opening is called within so long of it, so that not all of them are due at one second.
+# Source: reliability C4.
+OPENING_SPREAD = timedelta(minutes=10)
+# A weekly window opens within a week; a few days more for the days a clock change can swallow, and one for each
+# blackout date.
 _HORIZON_DAYS = 16
+_BLACKOUTS_MAX = 90
+# Knuth's multiplier: neighbouring ids land far apart.
+_SCATTER = 2_654_435_761
 _DAY_S = 86_400
 _NIGHT_S = 3 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class CallingWindow:
-    """A validated window. `ranges` holds per weekday (0 is Monday) pairs of minutes; an end past 1,440 is tomorrow."""
+    """A validated window. `ranges` holds per weekday (0 is Monday) pairs of minutes; an end past 1,440 is tomorrow.
+
+    `legal_hours` are a rule profile's minutes of the day, begin and end, in each of the customer's zones; None sets no
+    bounds. `closed_dates` are local dates on which nobody is called.
+    """
 
     timezone: str
     ranges: tuple[tuple[tuple[int, int], ...], ...]
+    legal_hours: tuple[int, int] | None = None
+    closed_dates: frozenset[date] = frozenset()
 
     @property
     def is_never_open(self) -> bool:
-        """Whether no instant at all lies inside."""
-        return not any(self.ranges)
+        """Whether no instant at all lies inside, blackout dates aside."""
+        if self.legal_hours is None or self.timezone:
+            return not any(self.ranges)
+        opens, closes = self.legal_hours
+        days = (0, DAY_MINUTES)
+        return not any(
+            start - day < closes and opens < end - day
+            for day in days
+            for ranges in self.ranges
+            for start, end in ranges
+        )
+
+    @property
+    def is_by_own_clock(self) -> bool:
+        """Whether the campaign's zone alone decides, so that the window is open or closed for all customers at once."""
+        return bool(self.timezone) and self.legal_hours is None
 
 
 NEVER_OPEN = CallingWindow("", ((),) * len(WEEKDAYS))
@@ -76,14 +106,27 @@ def is_zone(name: str) -> bool:
     return True
 
 
+def parse_hours(opens: str, closes: str) -> tuple[int, int]:
+    """Minutes of the day of two times such as "08:00" and "17:00", the second later than the first.
+
+    Raises:
+        ValueError: they are no times of day, or hold no time between them.
+    """
+    start, end = _parse_minute("hours", opens), _parse_minute("hours", closes)
+    if start >= end:
+        raise ValueError(f"The hours {opens}–{closes} are empty or run over midnight.")
+    return start, end
+
+
 def zones_of(
     window: CallingWindow, *, customer_zone: str, number_zones: Sequence[str], fallback: str
 ) -> tuple[str, ...]:
     """The zones in which the window must be open: the campaign's, else the customer's, else all of the number's.
 
-    Names that are no timezone say nothing. `fallback` is for a number that says nothing either.
+    A rule profile's hours count where the customer is, so with them the campaign's zone takes no other's place. Names
+    that are no timezone say nothing. `fallback` is for a number that says nothing either.
     """
-    if window.timezone:
+    if window.is_by_own_clock:
         return (window.timezone,)
     if customer_zone and is_zone(customer_zone):
         return (customer_zone,)
@@ -102,6 +145,23 @@ def next_opening(window: CallingWindow, zones: Sequence[str], now: datetime) -> 
     if is_open(window, zones, now):
         return now
     return next((at for at in _openings(window, zones, now) if is_open(window, zones, at)), None)
+
+
+def spread_opening(window: CallingWindow, zones: Sequence[str], opens_at: datetime, *, key: int) -> datetime:
+    """A moment in the first ten minutes of an opening, always the same for one `key`, such as a contact's id.
+
+    An opening too short for that is not missed: the moment moves towards its beginning.
+    """
+    wait_s = key * _SCATTER % 2**32 % int(OPENING_SPREAD.total_seconds())
+    while wait_s and not is_open(window, zones, opens_at + timedelta(seconds=wait_s)):
+        wait_s //= 2
+    return opens_at + timedelta(seconds=wait_s)
+
+
+def closed_date_in(window: CallingWindow, zones: Sequence[str], now: datetime) -> date | None:
+    """The blackout date that it is in one of the zones when a call started now would ring; None if it is none."""
+    dates = (at.astimezone(ZoneInfo(zone)).date() for zone in zones for at in (now, now + CLOSING_GUARD))
+    return next((local_date for local_date in dates if local_date in window.closed_dates), None)
 
 
 def _parse_day(day: str, raw: Any) -> tuple[tuple[int, int], ...]:
@@ -128,7 +188,22 @@ def _parse_minute(day: str, text: str) -> int:
 
 
 def _is_open_everywhere(window: CallingWindow, zones: Sequence[str], at: datetime) -> bool:
-    return all(_is_open_in(window, at.astimezone(ZoneInfo(zone))) for zone in zones)
+    local = {zone: at.astimezone(ZoneInfo(zone)) for zone in {*_own_zones(window, zones), *zones}}
+    return (
+        all(_is_open_in(window, local[zone]) for zone in _own_zones(window, zones))
+        and all(_is_legal(window, local[zone]) for zone in zones)
+        and not any(each.date() in window.closed_dates for each in local.values())
+    )
+
+
+def _own_zones(window: CallingWindow, zones: Sequence[str]) -> Sequence[str]:
+    """The zones whose clocks the campaign's own hours go by."""
+    return (window.timezone,) if window.timezone else zones
+
+
+def _is_legal(window: CallingWindow, local: datetime) -> bool:
+    opens, closes = window.legal_hours or (0, DAY_MINUTES)
+    return opens <= local.hour * 60 + local.minute < closes
 
 
 def _is_open_in(window: CallingWindow, local: datetime) -> bool:
@@ -140,12 +215,19 @@ def _is_open_in(window: CallingWindow, local: datetime) -> bool:
 def _openings(window: CallingWindow, zones: Sequence[str], now: datetime) -> list[datetime]:
     """Every instant after `now` at which the window may begin to be open in some zone, in order."""
     found: set[datetime] = set()
-    for name in zones:
+    own = _own_zones(window, zones)
+    days = _HORIZON_DAYS + min(len(window.closed_dates), _BLACKOUTS_MAX)
+    for name in {*own, *zones}:
         zone = ZoneInfo(name)
         today = now.astimezone(zone).date()
-        for local_date in (today + timedelta(days=day) for day in range(-1, _HORIZON_DAYS)):
+        for local_date in (today + timedelta(days=day) for day in range(-1, days)):
+            starts = {start for start, _ in window.ranges[local_date.weekday()]} if name in own else set()
+            if window.legal_hours is not None:
+                starts.add(window.legal_hours[0])
+            if local_date - timedelta(days=1) in window.closed_dates:
+                starts.add(0)
             # A time that the clock shows twice begins twice; one that it skips begins with the change itself.
-            for start, _ in window.ranges[local_date.weekday()]:
+            for start in starts:
                 found.update(_instant_of(local_date, start, zone, fold) for fold in (0, 1))
             found.update(_clock_changes(local_date, zone))
     return sorted(at for at in found if at > now)

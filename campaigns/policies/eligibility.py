@@ -10,15 +10,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from campaigns.enums import CampaignState, Outcome, TrunkHold
 from campaigns.policies.agent_breaker import AgentOutage
-from campaigns.policies.calling_window import CallingWindow, is_open, next_opening
+from campaigns.policies.calling_window import CallingWindow, closed_date_in, is_open, next_opening
+from campaigns.policies.consent import Consent
+from campaigns.policies.number_caps import NumberUse
+from campaigns.policies.rule_profiles import CallingRules
 
 
 class Gate(StrEnum):
     """What can stand in the way of a call. Stable: these stand in attempts, in the API and in pages."""
 
+    STOPPED = "dialing_stopped"
     CAMPAIGN = "campaign_not_running"
     TRUNK_DISABLED = "trunk_disabled"
     TRUNK_HELD = "trunk_held"
@@ -26,9 +31,14 @@ class Gate(StrEnum):
     AGENT = "agent_unavailable"
     NUMBER_CHANGED = "number_changed"
     NUMBER_CLASS = "number_not_allowed"
+    COUNTRY = "country_not_allowed"
     SUPPRESSED = "suppressed"
+    DNC_LISTS = "dnc_list_outdated"
+    CONSENT = "no_consent"
     MAX_ATTEMPTS = "max_attempts"
+    BLACKOUT = "blackout_date"
     WINDOW = "outside_window"
+    NUMBER_CAP = "number_cap"
     RECENT_CALL = "called_recently"
     # Only asked to explain a wait: the claim counts these for many contacts at once.
     CONTACT = "contact_not_waiting"
@@ -42,6 +52,7 @@ class Gate(StrEnum):
 
 
 LABELS: Mapping[Gate, str] = {
+    Gate.STOPPED: "Dialing as a whole is not stopped",
     Gate.CAMPAIGN: "The campaign is running",
     Gate.TRUNK_DISABLED: "The trunk is enabled and has a token",
     Gate.TRUNK_HELD: "The trunk is not held",
@@ -49,9 +60,14 @@ LABELS: Mapping[Gate, str] = {
     Gate.AGENT: "The agent works",
     Gate.NUMBER_CHANGED: "The number is still the contact's",
     Gate.NUMBER_CLASS: "The number may be dialed",
-    Gate.SUPPRESSED: "The number is not on the do-not-call list",
+    Gate.COUNTRY: "The number is in an allowed country",
+    Gate.SUPPRESSED: "The number is on no do-not-call list",
+    Gate.DNC_LISTS: "The imported do-not-call lists are recent enough",
+    Gate.CONSENT: "The customer has consented, where that is needed",
     Gate.MAX_ATTEMPTS: "Attempts are left",
+    Gate.BLACKOUT: "It is no blackout date there",
     Gate.WINDOW: "The calling window is open there",
+    Gate.NUMBER_CAP: "The number was not called too often",
     Gate.RECENT_CALL: "The number was not called a moment ago",
     Gate.CONTACT: "The contact waits for a call",
     Gate.NOT_DUE: "The contact is due",
@@ -65,7 +81,9 @@ LABELS: Mapping[Gate, str] = {
 # Gates that will not open by waiting end the contact; all others give it back.
 ENDING_GATES: Mapping[Gate, Outcome] = {
     Gate.NUMBER_CLASS: Outcome.BLOCKED,
+    Gate.COUNTRY: Outcome.BLOCKED,
     Gate.SUPPRESSED: Outcome.BLOCKED,
+    Gate.CONSENT: Outcome.BLOCKED,
     Gate.MAX_ATTEMPTS: Outcome.BLOCKED,
 }
 OVER_STATES = frozenset({CampaignState.CANCELED, CampaignState.FINISHED})
@@ -91,10 +109,11 @@ class DialFacts:
     """All that the dial-time gates look at, read in one transaction.
 
     `agent_trial_at` is set with an outage: when one call may try the agent again. `frozen_number` is the number the
-    attempt was claimed for; `number_fault` is empty for a number of an allowed class; `rested_at` is when a number that
-    was just called may be called again, None if it was not.
+    attempt was claimed for. Texts that end in `_fault`, `stop_reason` and `suppressed_by` say what is wrong, and are
+    empty where nothing is. `consent` is None where the rules ask for none.
     """
 
+    stop_reason: str
     campaign_state: CampaignState
     is_trunk_usable: bool
     trunk_hold: TrunkHold
@@ -105,18 +124,24 @@ class DialFacts:
     contact_number: str
     frozen_number: str
     number_fault: str
-    is_suppressed: bool
+    country_fault: str
+    suppressed_by: str
+    dnc_fault: str
+    dnc_version: int | None
+    consent: Consent | None
     attempts_made: int
     has_asked_for_call: bool
     max_attempts: int
     window: CallingWindow
     zones: tuple[str, ...]
-    rested_at: datetime | None
+    rules: CallingRules
+    use: NumberUse
 
 
 def dial_gates(facts: DialFacts, now: datetime) -> list[GateState]:
     """Every gate that is asked before the marker, in order."""
     return [
+        gate(Gate.STOPPED, not facts.stop_reason, facts.stop_reason),
         gate(
             Gate.CAMPAIGN,
             facts.campaign_state is CampaignState.RUNNING,
@@ -137,18 +162,22 @@ def dial_gates(facts: DialFacts, now: datetime) -> list[GateState]:
         _agent_gate(facts, now),
         gate(Gate.NUMBER_CHANGED, facts.contact_number == facts.frozen_number, "It changed after the claim.", now),
         gate(Gate.NUMBER_CLASS, not facts.number_fault, facts.number_fault),
-        gate(Gate.SUPPRESSED, not facts.is_suppressed, "Take it off the list to call it."),
+        gate(Gate.COUNTRY, not facts.country_fault, facts.country_fault),
+        gate(Gate.SUPPRESSED, not facts.suppressed_by, facts.suppressed_by),
+        gate(Gate.DNC_LISTS, not facts.dnc_fault, facts.dnc_fault),
+        gate(Gate.CONSENT, facts.consent in (None, Consent.GIVEN), facts.consent or ""),
         gate(
             Gate.MAX_ATTEMPTS,
             facts.attempts_made < facts.max_attempts or facts.has_asked_for_call,
             f"{facts.attempts_made} of {facts.max_attempts} are used.",
         ),
-        _window_gate(facts, now),
+        *_window_gates(facts, now),
+        _cap_gate(facts, now),
         gate(
             Gate.RECENT_CALL,
-            facts.rested_at is None or facts.rested_at <= now,
+            facts.use.rested_at is None or facts.use.rested_at <= now,
             "Its last call, in whichever campaign, was a moment ago.",
-            facts.rested_at,
+            facts.use.rested_at,
         ),
     ]
 
@@ -173,9 +202,30 @@ def refusal_outcome(closed: GateState, campaign_state: CampaignState) -> Outcome
 def refusal_retry_at(closed: GateState, now: datetime) -> datetime | None:
     """When a refused contact may be claimed again; None backs off.
 
-    A campaign that is not running claims nobody, so its contacts need no wait of their own.
+    A campaign that is not running claims nobody, nor does anybody during a stop, so contacts need no wait of their own.
     """
-    return now if closed.code is Gate.CAMPAIGN else closed.opens_at
+    return now if closed.code in (Gate.CAMPAIGN, Gate.STOPPED) else closed.opens_at
+
+
+def allowed_by(facts: DialFacts) -> dict[str, Any]:
+    """What let a call through, as its attempt keeps it: enough to compute the decision again."""
+    window = facts.window
+    # A window that is the same every day, as most are, is kept once.
+    ranges = window.ranges[:1] if len(set(window.ranges)) == 1 else window.ranges
+    allowed: dict[str, Any] = {
+        "profile": facts.rules.profile,
+        "zones": sorted(facts.zones),
+        "calls_24h": facts.use.calls_24h,
+        "calls_7d": facts.use.calls_7d,
+        "caps": [facts.rules.calls_per_day, facts.rules.calls_per_week],
+        "window": {"timezone": window.timezone, "ranges": ranges, "legal_hours": window.legal_hours},
+        "dnc": facts.dnc_version,
+    }
+    if facts.rules.is_overridden:
+        allowed["is_overridden"] = True
+    if facts.consent is not None:
+        allowed["consent"] = facts.consent.name.lower()
+    return allowed
 
 
 def _agent_gate(facts: DialFacts, now: datetime) -> GateState:
@@ -185,13 +235,27 @@ def _agent_gate(facts: DialFacts, now: datetime) -> GateState:
     return GateState(Gate.AGENT, False, f"{facts.agent_outage.reason} One call a minute tries it.", trial_at)
 
 
-def _window_gate(facts: DialFacts, now: datetime) -> GateState:
+def _window_gates(facts: DialFacts, now: datetime) -> list[GateState]:
+    """Blackout date and calling window: one closed gate at most, so that the reason is the true one."""
     if is_open(facts.window, facts.zones, now):
-        return GateState(Gate.WINDOW, True)
-    return GateState(
-        Gate.WINDOW, False, f"It is closed in {_named(facts.zones)}.", next_opening(facts.window, facts.zones, now)
-    )
+        return [GateState(Gate.BLACKOUT, True), GateState(Gate.WINDOW, True)]
+    opens_at = next_opening(facts.window, facts.zones, now)
+    zones = facts.zones if facts.window.is_by_own_clock else tuple({*facts.zones, facts.window.timezone} - {""})
+    blackout = closed_date_in(facts.window, zones, now)
+    if blackout is not None:
+        reason = f"{blackout:%Y-%m-%d} is a blackout date in {_named(zones)}."
+        return [GateState(Gate.BLACKOUT, False, reason, opens_at), GateState(Gate.WINDOW, True)]
+    reason = f"It is closed in {_named(zones)}."
+    return [GateState(Gate.BLACKOUT, True), GateState(Gate.WINDOW, False, reason, opens_at)]
+
+
+def _cap_gate(facts: DialFacts, now: datetime) -> GateState:
+    use, rules = facts.use, facts.rules
+    caps = ((use.calls_24h, rules.calls_per_day, "24 hours"), (use.calls_7d, rules.calls_per_week, "7 days"))
+    full = [f"{calls} of {cap} calls in {period}" for calls, cap, period in caps if cap is not None and calls >= cap]
+    is_free = use.cap_opens_at is None or use.cap_opens_at <= now
+    return gate(Gate.NUMBER_CAP, is_free, f"The number has had {' and '.join(full)}.", use.cap_opens_at)
 
 
 def _named(zones: Sequence[str]) -> str:
-    return ", ".join(zones)
+    return ", ".join(sorted(zones))

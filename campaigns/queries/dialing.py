@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet, Sum
 
-from campaigns.enums import AttemptState, CampaignState, ContactState, Outcome, TrunkHold
-from campaigns.models import BridgeNode, CallAttempt, Campaign, Contact, SuppressedNumber, Trunk
+from campaigns.enums import AttemptState, CampaignState, ContactState, TrunkHold
+from campaigns.models import BridgeNode, CallAttempt, Campaign, Contact, Trunk
 from campaigns.policies.cadence import Cadence, default_cadence, parse_cadence
-from campaigns.policies.calling_window import NEVER_OPEN, CallingWindow, next_opening, parse_window, zones_of
+from campaigns.policies.calling_window import CallingWindow, next_opening, spread_opening, zones_of
 from campaigns.policies.eligibility import DialFacts
+from campaigns.policies.number_caps import number_use
 from campaigns.policies.outcomes import RedialRules
 from campaigns.policies.pacing import free_slots
 from campaigns.queries.agent_outages import outage_of, trial_of
-from telephony.errors import PhoneNumberError
-from telephony.phone_numbers import parse_phone_number, timezones_of
+from campaigns.queries.calling_rules import (
+    calls_to,
+    consent_of,
+    country_fault,
+    dnc_fault,
+    number_fault,
+    rules_of,
+    standing_of,
+    stops_in_force,
+    window_of,
+)
+from telephony.phone_numbers import timezones_of
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +37,9 @@ log = logging.getLogger(__name__)
 NODE_SEEN_S = 15.0
 # Priorities walked one by one; a campaign with more of them pays for a longer scan.
 PRIORITY_STEPS = 8
-RECENT_CALLS = 3
+# As their partial indexes are sorted.
+DUE_ORDER = ("-priority", "next_attempt_at", "id")
+CALLBACK_ORDER = ("next_attempt_at", "id")
 # A fill writes a block at least this often while it runs.
 FILL_STALE_S = 5.0
 FILLABLE_STATES = (CampaignState.RUNNING, CampaignState.PAUSED)
@@ -42,15 +55,6 @@ def redial_rules(campaign: Campaign) -> RedialRules:
     )
 
 
-def window_of(campaign: Campaign) -> CallingWindow:
-    """The campaign's calling window; one that cannot be read is never open, and stops nobody else's dialing."""
-    try:
-        return parse_window(campaign.calling_window)
-    except ValueError:
-        log.warning("calling_window_broken", extra={"campaign_id": campaign.pk})
-        return NEVER_OPEN
-
-
 def cadence_of(campaign: Campaign) -> Cadence:
     """The campaign's cadence; the default one where it cannot be read, so that no contact is given up for it."""
     try:
@@ -62,7 +66,7 @@ def cadence_of(campaign: Campaign) -> Cadence:
 
 def zones_for(contact: Contact, window: CallingWindow) -> tuple[str, ...]:
     """The timezones in which the campaign's window must be open for this contact."""
-    needs_number = not (window.timezone or contact.timezone)
+    needs_number = not (window.is_by_own_clock or contact.timezone)
     return zones_of(
         window,
         customer_zone=contact.timezone,
@@ -72,17 +76,11 @@ def zones_for(contact: Contact, window: CallingWindow) -> tuple[str, ...]:
 
 
 def opening_for(contact: Contact, at: datetime) -> datetime:
-    """The first instant from `at` on inside the contact's calling window; `at` itself where there is none."""
-    window = window_of(contact.campaign)
-    return next_opening(window, zones_for(contact, window), at) or at
-
-
-def number_fault(phone_number: str) -> str:
-    """Why a number may not be dialed at all (emergency, premium, not a number); empty if it may."""
-    try:
-        return "" if parse_phone_number(phone_number).e164 == phone_number else "The number is not in E.164 form."
-    except PhoneNumberError as error:
-        return str(error)
+    """When the contact may be called from `at` on: then, or soon after the next opening; `at` if there is none."""
+    window = window_of(contact.campaign, at)
+    zones = zones_for(contact, window)
+    opens_at = next_opening(window, zones, at)
+    return at if opens_at in (None, at) else spread_opening(window, zones, opens_at, key=contact.pk)
 
 
 def open_calls_by_campaign(trunk_id: int) -> dict[int, int]:
@@ -125,7 +123,7 @@ def due_contacts(campaign: Campaign, *, now: datetime, limit: int) -> Iterator[C
     waiting = Contact.objects.filter(campaign=campaign, state=ContactState.PENDING)
     if limit <= 0:
         return
-    asked_for = list(_locked_due(waiting.filter(callback_at__isnull=False), now, limit))
+    asked_for = list(_locked_due(waiting.filter(callback_at__isnull=False), now, limit, order=CALLBACK_ORDER))
     yield from asked_for
     limit -= len(asked_for)
     waiting = waiting.filter(callback_at=None)
@@ -145,9 +143,12 @@ def due_contacts(campaign: Campaign, *, now: datetime, limit: int) -> Iterator[C
 def facts_for(contact: Contact, *, now: datetime, frozen_number: str = "") -> DialFacts:
     """The facts of a contact whose campaign and trunk are loaded, as of now. `frozen_number` is an attempt's."""
     campaign, trunk = contact.campaign, contact.campaign.trunk
-    window = window_of(campaign)
+    rules, window = rules_of(campaign, now), window_of(campaign, now)
+    zones = zones_for(contact, window)
+    standing = standing_of(contact.phone_number, campaign.pk, now)
     agent_outage = outage_of(campaign.agent_id, now)
     return DialFacts(
+        stop_reason=standing.stop_reason,
         campaign_state=CampaignState(campaign.state),
         is_trunk_usable=trunk.is_enabled and bool(trunk.token),
         trunk_hold=TrunkHold(trunk.hold),
@@ -158,41 +159,32 @@ def facts_for(contact: Contact, *, now: datetime, frozen_number: str = "") -> Di
         contact_number=contact.phone_number,
         frozen_number=frozen_number or contact.phone_number,
         number_fault=number_fault(contact.phone_number),
-        is_suppressed=is_suppressed(contact.phone_number, now),
+        country_fault=country_fault(contact.phone_number, trunk, rules),
+        suppressed_by=standing.suppressed_by,
+        dnc_fault=dnc_fault(rules, standing.dnc_oldest_at, now),
+        dnc_version=standing.dnc_version,
+        consent=consent_of(contact, zones, now) if rules.needs_consent else None,
         attempts_made=contact.attempts_made,
         has_asked_for_call=contact.callback_at is not None,
         max_attempts=campaign.max_attempts,
         window=window,
-        zones=zones_for(contact, window),
-        rested_at=rested_at(contact.phone_number, redial_rules(campaign)),
+        zones=zones,
+        rules=rules,
+        use=number_use(calls_to(contact.phone_number, now), rules, redial_rules(campaign), now),
     )
 
 
-def is_suppressed(phone_number: str, now: datetime) -> bool:
-    """Whether a number is on the do-not-call list."""
-    entries = SuppressedNumber.objects.filter(phone_number=phone_number)
-    return entries.filter(Q(expires_at=None) | Q(expires_at__gt=now)).exists()
-
-
-def rested_at(phone_number: str, rules: RedialRules) -> datetime | None:
-    """When a number has rested from its latest calls of all campaigns; None if it was never disturbed."""
-    calls = CallAttempt.objects.filter(phone_number=phone_number, is_counted=True, dispatched_at__isnull=False)
-    latest = calls.order_by("-dispatched_at").values_list("dispatched_at", "outcome", "answered_at")[:RECENT_CALLS]
-    rests = [
-        dispatched_at + timedelta(seconds=floor_s)
-        for dispatched_at, outcome, answered_at in latest
-        if dispatched_at and (floor_s := rules.floor_s(Outcome(outcome), has_talked=answered_at is not None))
-    ]
-    return max(rests, default=None)
-
-
-def _locked_due(waiting: QuerySet[Contact], now: datetime, limit: int) -> QuerySet[Contact]:
-    due = waiting.filter(next_attempt_at__lte=now).order_by("-priority", "next_attempt_at", "id")
+def _locked_due(
+    waiting: QuerySet[Contact], now: datetime, limit: int, *, order: Sequence[str] = DUE_ORDER
+) -> QuerySet[Contact]:
+    due = waiting.filter(next_attempt_at__lte=now).order_by(*order)
     return due.select_for_update(skip_locked=True, of=("self",))[:limit]
 
 
 def dialable_trunk_ids() -> list[int]:
-    """Trunks on which something may have to be dialed: enabled, not held, with a running campaign."""
+    """Trunks on which something may have to be dialed: enabled, not held, with a running campaign; none in a stop."""
+    if stops_in_force().exists():
+        return []
     trunks = Trunk.objects.filter(is_enabled=True, hold=TrunkHold.NONE, campaigns__state=CampaignState.RUNNING)
     return list(trunks.order_by("pk").values_list("pk", flat=True).distinct())
 

@@ -9,8 +9,9 @@ from datetime import datetime
 from django.db.models import Q
 
 from campaigns.enums import AttemptState, ContactState
-from campaigns.models import CallAttempt, Campaign, Contact, ListEntry, SuppressedNumber
+from campaigns.models import CallAttempt, Campaign, Contact, ListEntry
 from campaigns.policies.launch_estimate import first_round_s, in_words
+from campaigns.queries.calling_rules import imported_numbers, suppressions
 from campaigns.queries.preflight import preflight
 from campaigns.states import CampaignAction
 
@@ -44,9 +45,9 @@ def plan_step(campaign: Campaign, action: CampaignAction, now: datetime) -> Step
 def _launch_sentences(campaign: Campaign, now: datetime) -> list[str]:
     entries = ListEntry.objects.filter(list__campaigns=campaign)
     contacts = entries.values("customer").distinct().count()
-    in_force = Q(expires_at=None) | Q(expires_at__gt=now)
-    numbers = SuppressedNumber.objects.filter(in_force).values("phone_number")
-    suppressed = entries.filter(customer__phone_number__in=numbers).values("customer").distinct().count()
+    is_suppressed = Q(customer__phone_number__in=suppressions(campaign.pk, now).values("phone_number"))
+    is_suppressed |= Q(customer__phone_number__in=imported_numbers().values("phone_number"))
+    suppressed = entries.filter(is_suppressed).values("customer").distinct().count()
     duration = first_round_s(
         contacts - suppressed,
         calls_per_second=min(campaign.calls_per_second, campaign.trunk.calls_per_second),
@@ -58,7 +59,7 @@ def _launch_sentences(campaign: Campaign, now: datetime) -> list[str]:
         f"Whoever does not answer is tried up to {campaign.max_attempts} times.",
     ]
     if suppressed:
-        sentences.insert(1, f"{suppressed:,} of them are on the do-not-call list and are not dialed.")
+        sentences.insert(1, f"{suppressed:,} of them are on a do-not-call list and are not dialed.")
     if campaign.starts_at and campaign.starts_at > now:
         sentences.append(f"It is scheduled: dialing begins on {campaign.starts_at:%Y-%m-%d %H:%M %Z}.")
     return sentences

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import Count, Min, Sum
@@ -11,18 +11,18 @@ from django.utils import timezone
 
 from campaigns.enums import CampaignState, ContactState, Outcome, TrunkHold
 from campaigns.models import Campaign, Contact, Trunk
-from campaigns.policies.calling_window import is_open, next_opening
+from campaigns.policies.calling_window import closed_date_in, is_open, next_opening
 from campaigns.policies.eligibility import Gate, GateState, dial_gates, gate
 from campaigns.policies.outcomes import CALLBACK
 from campaigns.policies.pacing import TokenBucket, pace_factor
 from campaigns.queries.agent_outages import outage_of, trial_of
+from campaigns.queries.calling_rules import dnc_fault, dnc_oldest_at, rules_of, stops_in_force, window_of
 from campaigns.queries.dialing import (
     facts_for,
     free_bridge_slots,
     live_nodes,
     open_attempts,
     open_calls_by_campaign,
-    window_of,
 )
 
 
@@ -38,7 +38,11 @@ class Blocker:
 
 WAIT_LABELS = {
     CALLBACK: "Waiting for the time they asked to be called at",
+    Gate.BLACKOUT.value: "Waiting for a blackout date to be over",
     Gate.WINDOW.value: "Waiting for the calling window",
+    Gate.NUMBER_CAP.value: "Waiting because the number was called as often as it may be",
+    Gate.DNC_LISTS.value: "Waiting for a newer do-not-call list",
+    Gate.STOPPED.value: "Waiting because all dialing was stopped",
     Gate.AGENT.value: "Waiting because the agent was unavailable",
     Gate.RECENT_CALL.value: "Waiting because the number was just called",
     Gate.NUMBER_BUSY.value: "Waiting for another call to the same number to end",
@@ -50,7 +54,7 @@ WAIT_LABELS = {
 
 def why_not(contact: Contact, now: datetime) -> list[GateState]:
     """Every gate between a contact and its next call, in the order they are asked."""
-    contact = Contact.objects.select_related("campaign__trunk").get(pk=contact.pk)
+    contact = Contact.objects.select_related("campaign__trunk", "customer").get(pk=contact.pk)
     is_waiting = contact.state == ContactState.PENDING
     state = ContactState(contact.state)
     is_due = contact.next_attempt_at is None or contact.next_attempt_at <= now
@@ -97,6 +101,9 @@ def blockers(campaign: Campaign, now: datetime) -> list[Blocker]:
 def _campaign_blockers(campaign: Campaign, waiting: int, now: datetime) -> Iterator[Blocker]:
     trunk = campaign.trunk
     state = CampaignState(campaign.state)
+    for stop in stops_in_force():
+        since = f"{timezone.localtime(stop.at):%Y-%m-%d %H:%M}"
+        yield Blocker(Gate.STOPPED, f"All dialing has been stopped since {since}: {stop.reason}", waiting)
     if state is not CampaignState.RUNNING:
         starts_at = campaign.starts_at if state is CampaignState.SCHEDULED else None
         yield Blocker(Gate.CAMPAIGN, f"The campaign is {state.label.lower()}", waiting, starts_at)
@@ -113,12 +120,25 @@ def _campaign_blockers(campaign: Campaign, waiting: int, now: datetime) -> Itera
         since = f"{timezone.localtime(outage.since):%Y-%m-%d %H:%M}"
         label = f"The agent has been unavailable since {since}. {outage.reason}"
         yield Blocker(Gate.AGENT, label, waiting, trial_of(campaign.agent_id, now))
-    window = window_of(campaign)
+    rules = rules_of(campaign, now)
+    fault = dnc_fault(rules, dnc_oldest_at() if rules.dnc_max_age_days else None, now)
+    if fault:
+        yield Blocker(Gate.DNC_LISTS, fault.rstrip("."), waiting)
+    yield from _window_blockers(campaign, waiting, now)
+
+
+def _window_blockers(campaign: Campaign, waiting: int, now: datetime) -> Iterator[Blocker]:
+    window = window_of(campaign, now)
+    own = replace(window, legal_hours=None)
     if window.is_never_open:
         yield Blocker(Gate.WINDOW, "The calling window is never open", waiting)
-    elif window.timezone and not is_open(window, (window.timezone,), now):
-        opens_at = next_opening(window, (window.timezone,), now)
-        yield Blocker(Gate.WINDOW, f"The calling window is closed in {window.timezone}", waiting, opens_at)
+    elif window.timezone and not is_open(own, (window.timezone,), now):
+        opens_at = next_opening(own, (window.timezone,), now)
+        blackout = closed_date_in(own, (window.timezone,), now)
+        if blackout is not None:
+            yield Blocker(Gate.BLACKOUT, f"{blackout:%Y-%m-%d} is a blackout date", waiting, opens_at)
+        else:
+            yield Blocker(Gate.WINDOW, f"The calling window is closed in {window.timezone}", waiting, opens_at)
 
 
 def _capacity_gates(campaign: Campaign, now: datetime) -> list[GateState]:

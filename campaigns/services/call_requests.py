@@ -21,7 +21,8 @@ from campaigns.policies.cadence import WAIT_MAX_S
 from campaigns.policies.clean_text import clean_text
 from campaigns.policies.opt_out import find_opt_out, opt_out_phrases
 from campaigns.policies.outcomes import DO_NOT_CALL
-from campaigns.queries.dialing import is_suppressed, opening_for
+from campaigns.queries.calling_rules import is_suppressed
+from campaigns.queries.dialing import opening_for
 from campaigns.services.suppression import suppress
 from telephony.errors import PhoneNumberError
 from telephony.phone_numbers import parse_phone_number

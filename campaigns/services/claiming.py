@@ -7,26 +7,27 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists
 
 from campaigns.crash_points import reach
 from campaigns.enums import AttemptState, CampaignState, ContactState, TrunkHold
 from campaigns.models import AttemptLog, CallAttempt, Campaign, Contact, Trunk
-from campaigns.policies.calling_window import next_opening
+from campaigns.policies.calling_window import CallingWindow, closed_date_in, next_opening, spread_opening
 from campaigns.policies.eligibility import Gate
 from campaigns.policies.pacing import Load, TokenBucket, pace_factor, take_turns
 from campaigns.queries.agent_outages import trials_left
+from campaigns.queries.calling_rules import stops_in_force, windows_of, with_good_dnc_lists
 from campaigns.queries.dialing import (
     due_contacts,
     free_bridge_slots,
     live_nodes,
     open_calls_by_campaign,
-    window_of,
     zones_for,
 )
 
@@ -49,9 +50,10 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A running campaign with the calls it may start now."""
+    """A running campaign with its calling window and the calls it may start now."""
 
     campaign: Campaign
+    window: CallingWindow
     bucket: TokenBucket
     allowance: int
 
@@ -62,8 +64,9 @@ def claim_due(trunk_id: int, *, now: datetime) -> list[Claimed]:
     Whoever is claimed and not placed before the lease ends is given back by the reaper.
     """
     with transaction.atomic(durable=True):
-        trunk = Trunk.objects.select_for_update().get(pk=trunk_id)
-        if not trunk.is_enabled or not trunk.token or trunk.hold != TrunkHold.NONE:
+        trunks = Trunk.objects.annotate(is_stopped=Exists(stops_in_force()))
+        trunk = trunks.select_for_update(of=("self",)).get(pk=trunk_id)
+        if trunk.is_stopped or not trunk.is_enabled or not trunk.token or trunk.hold != TrunkHold.NONE:
             return []
         open_calls = open_calls_by_campaign(trunk_id)
         rate_per_s = trunk.calls_per_second * pace_factor(trunk.throttled_until, now)
@@ -86,7 +89,8 @@ def _choose(trunk: Trunk, open_calls: dict[int, int], limit: int, now: datetime)
     """Contacts to dial: the highest priority first, campaigns of one priority in turn, the longest unserved first."""
     chosen: list[tuple[_Turn, Contact]] = []
     by_priority: dict[int, list[_Turn]] = defaultdict(list)
-    running = Campaign.objects.filter(trunk=trunk, state=CampaignState.RUNNING).order_by("id")
+    running = with_good_dnc_lists(Campaign.objects.filter(trunk=trunk, state=CampaignState.RUNNING).order_by("id"), now)
+    windows = windows_of(running, now)
     trials: dict[int, int | None] = {}
     for campaign in running:
         if campaign.agent_id not in trials:
@@ -96,15 +100,14 @@ def _choose(trunk: Trunk, open_calls: dict[int, int], limit: int, now: datetime)
         load = Load(campaign.max_concurrent_calls, open_calls.get(campaign.pk, 0), bucket)
         left = trials[campaign.agent_id]
         allowance = load.allowance if left is None else min(load.allowance, left)
-        by_priority[campaign.priority].append(_Turn(campaign, bucket, allowance))
+        by_priority[campaign.priority].append(_Turn(campaign, windows[campaign.pk], bucket, allowance))
     for priority in sorted(by_priority, reverse=True):
         places = limit - len(chosen)
         if places <= 0:
             break
         turns = {turn.campaign.pk: turn for turn in by_priority[priority]}
         queues = {
-            campaign_id: _open_contacts(turn.campaign, min(turn.allowance, places), now)
-            for campaign_id, turn in turns.items()
+            campaign_id: _open_contacts(turn, min(turn.allowance, places), now) for campaign_id, turn in turns.items()
         }
         order = sorted(turns, key=lambda campaign_id: _served_at(turns[campaign_id].campaign))
         chosen += [(turns[campaign_id], contact) for campaign_id, contact in take_turns(queues, order, places)]
@@ -115,32 +118,46 @@ def _served_at(campaign: Campaign) -> tuple[float, int]:
     return (campaign.bucket_at.timestamp() if campaign.bucket_at else 0.0, campaign.pk)
 
 
-def _open_contacts(campaign: Campaign, limit: int, now: datetime) -> list[Contact]:
+def _open_contacts(turn: _Turn, limit: int, now: datetime) -> list[Contact]:
     """Up to `limit` due contacts whose window is open; those whose window is closed are put off to its opening."""
-    window = window_of(campaign)
-    if window.timezone and next_opening(window, (window.timezone,), now) != now:
+    window = turn.window
+    if window.timezone and next_opening(replace(window, legal_hours=None), (window.timezone,), now) != now:
         # Closed for everybody: no row needs to be touched.
         return []
     openings: dict[tuple[str, ...], datetime | None] = {}
     found: list[Contact] = []
     fetch = limit
     for _ in range(POSTPONE_ROUNDS):
-        found, closed = [], defaultdict[datetime, list[int]](list)
-        for contact in due_contacts(campaign, now=now, limit=fetch):
+        found, closed = [], []
+        for contact in due_contacts(turn.campaign, now=now, limit=fetch):
             zones = zones_for(contact, window)
             if zones not in openings:
                 openings[zones] = next_opening(window, zones, now)
-            opens_at = openings[zones] or now + timedelta(seconds=NO_OPENING_WAIT_S)
+            opens_at = openings[zones]
             if opens_at == now:
                 found.append(contact)
             else:
-                closed[opens_at].append(contact.pk)
-        for opens_at, contact_ids in closed.items():
-            _put_off(contact_ids, until=opens_at, reason=Gate.WINDOW, now=now)
+                closed.append(_closed(contact, window, zones, opens_at, now))
+        if closed:
+            Contact.objects.bulk_update(closed, ["next_attempt_at", "state_reason", "updated_at"])
         if not closed or len(found) >= limit:
             break
         fetch = POSTPONE_BATCH
     return found[:limit]
+
+
+def _closed(
+    contact: Contact, window: CallingWindow, zones: tuple[str, ...], opens_at: datetime | None, now: datetime
+) -> Contact:
+    """The locked contact, to wait for an opening: not all at one second, and a day where none is in sight."""
+    contact.next_attempt_at = (
+        now + timedelta(seconds=NO_OPENING_WAIT_S)
+        if opens_at is None
+        else spread_opening(window, zones, opens_at, key=contact.pk)
+    )
+    contact.state_reason = Gate.BLACKOUT if closed_date_in(window, zones, now) else Gate.WINDOW
+    contact.updated_at = now
+    return contact
 
 
 def _put_off(contact_ids: Sequence[int], *, until: datetime, reason: str, now: datetime) -> None:

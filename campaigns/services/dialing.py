@@ -21,7 +21,7 @@ from campaigns.enums import AttemptState, Outcome, TrunkHold
 from campaigns.errors import IllegalTransition
 from campaigns.models import Agent, CallAttempt, Campaign, CampaignEvent, Contact
 from campaigns.policies import call_tokens
-from campaigns.policies.eligibility import dial_gates, first_closed, refusal_outcome, refusal_retry_at
+from campaigns.policies.eligibility import allowed_by, dial_gates, first_closed, refusal_outcome, refusal_retry_at
 from campaigns.policies.parameter_template import Recipient, parse_template
 from campaigns.policies.stream_channels import stream_channel
 from campaigns.queries.agent_outages import outage_of
@@ -100,6 +100,7 @@ def mark(attempt_id: UUID, fence: int, *, now: datetime) -> DialOrder | None:
             dispatched_at=now,
             posts=attempt.posts + 1,
             token_digest=call_tokens.digest(token),
+            allowed_by=allowed_by(facts),
         )
         trunk = attempt.trunk
         order = DialOrder(attempt_id, trunk.base_url, trunk.auth_scheme, trunk.token, request)
@@ -146,7 +147,7 @@ def _lock_claimed(attempt_id: UUID, fence: int, now: datetime) -> CallAttempt | 
     claimed = CallAttempt.objects.select_for_update(of=("self",)).filter(
         pk=attempt_id, fence=fence, state=AttemptState.CLAIMED, deadline_at__gt=now
     )
-    return claimed.select_related("contact__campaign__trunk", "trunk").first()
+    return claimed.select_related("contact__campaign__trunk", "contact__customer", "trunk").first()
 
 
 def _queue_for_trial(agent_id: int, now: datetime) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import transaction
 
 from campaigns.enums import ContactState, SuppressionSource
-from campaigns.models import Call, Contact, SuppressedNumber
+from campaigns.models import Call, Campaign, Contact, SuppressedNumber
 from campaigns.services.contacts import finish_waiting
 
 SUPPRESSED = "suppressed"
@@ -21,16 +21,18 @@ def suppress(
     now: datetime,
     expires_at: datetime | None = None,
     call: Call | None = None,
+    campaign: Campaign | None = None,
 ) -> SuppressedNumber:
     """Put a number on the do-not-call list and block every contact that waits to be dialed on it.
 
-    `call` is the one in which it was asked for. Adding it again keeps the stricter of the two expiries; None never
-    expires. Contacts being dialed right now are stopped by the gate, which reads the list in the transaction of the
-    marker.
+    With `campaign` it is on that campaign's list alone, without on everybody's. `call` is the one in which it was asked
+    for. Adding it again keeps the stricter of the two expiries; None never expires. Contacts being dialed right now are
+    stopped by the gate, which reads the list in the transaction of the marker.
     """
     with transaction.atomic():
         entry, is_new = SuppressedNumber.objects.select_for_update().get_or_create(
             phone_number=phone_number,
+            campaign=campaign,
             defaults={"reason": reason[:200], "source": source, "expires_at": expires_at, "call": call},
         )
         if not is_new:
@@ -39,6 +41,7 @@ def suppress(
             entry.save(update_fields=["reason", "source", "expires_at", "call"])
         if expires_at is None or expires_at > now:
             waiting = Contact.objects.filter(phone_number=phone_number, state=ContactState.PENDING)
+            waiting = waiting if campaign is None else waiting.filter(campaign=campaign)
             finish_waiting(waiting, state=ContactState.BLOCKED, reason=SUPPRESSED, now=now)
     return entry
 

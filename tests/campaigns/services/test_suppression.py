@@ -8,7 +8,7 @@ import pytest
 
 from campaigns.enums import ContactState, SuppressionSource, WebhookEvent
 from campaigns.models import OutboxEvent, SuppressedNumber
-from campaigns.queries.dialing import is_suppressed
+from campaigns.queries.calling_rules import is_suppressed
 from campaigns.services.suppression import suppress
 from tests.factories import NOW, make_campaign, make_contact
 

@@ -1,0 +1,221 @@
+"""What the rules know of a call before it is made: stops, blackout dates, do-not-call, consent, earlier calls.
+
+Everything is read when it is asked for, in the transaction of whoever asks; nothing is kept between two calls.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db.models import Q, QuerySet, Subquery
+from django.utils import timezone
+
+from campaigns.enums import AttemptState, Outcome, RuleProfileName
+from campaigns.models import (
+    BlackoutDate,
+    CallAttempt,
+    Campaign,
+    Contact,
+    DialingStop,
+    DncList,
+    DncNumber,
+    SuppressedNumber,
+    Trunk,
+)
+from campaigns.policies.calling_window import NEVER_OPEN, CallingWindow, parse_window
+from campaigns.policies.consent import Consent, read_consent
+from campaigns.policies.number_caps import WEEK, EarlierCall
+from campaigns.policies.rule_profiles import CallingRules, OwnRules, parse_override, profile_at, rules_in_force
+from telephony.errors import PhoneNumberError
+from telephony.phone_numbers import parse_phone_number, region_of
+
+log = logging.getLogger(__name__)
+
+# More calls to one number in a week than any cap allows.
+CALLS_LOOKED_AT = 200
+NO_DNC_LIST = "The rules ask for an imported do-not-call list, and there is none. Import one."
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands against a number in general; empty texts where nothing does.
+
+    `dnc_oldest_at` is when the oldest imported do-not-call list was made and `dnc_version` the id of the newest
+    version, None where there is no such list.
+    """
+
+    stop_reason: str
+    suppressed_by: str
+    dnc_oldest_at: datetime | None
+    dnc_version: int | None
+
+
+def rules_of(campaign: Campaign, now: datetime) -> CallingRules:
+    """The rules of a campaign's calls. An override that cannot be read loosens nothing."""
+    try:
+        override = parse_override(campaign.rule_override)
+    except ValueError:
+        log.warning("rule_override_broken", extra={"campaign_id": campaign.pk})
+        override = {}
+    profile = profile_at(RuleProfileName(campaign.rule_profile), timezone.localdate(now))
+    own = OwnRules(campaign.calls_per_number_day, campaign.calls_per_number_week, campaign.number_gap_s)
+    return rules_in_force(profile, own, override)
+
+
+def window_of(campaign: Campaign, now: datetime) -> CallingWindow:
+    """The campaign's calling window with its rules' hours and the blackout dates."""
+    return windows_of([campaign], now)[campaign.pk]
+
+
+def windows_of(campaigns: Iterable[Campaign], now: datetime) -> dict[int, CallingWindow]:
+    """The calling windows of campaigns by id, in one query.
+
+    One that cannot be read is never open, and stops nobody else's dialing.
+    """
+    campaigns = list(campaigns)
+    closed = defaultdict[int | None, set[date]](set)
+    # The day before yesterday is over wherever a customer may be.
+    dates = BlackoutDate.objects.filter(date__gt=timezone.localdate(now) - timedelta(days=3))
+    of_these = dates.filter(Q(campaign=None) | Q(campaign__in=[campaign.pk for campaign in campaigns]))
+    for campaign_id, local_date in of_these.values_list("campaign_id", "date"):
+        closed[campaign_id].add(local_date)
+    return {
+        campaign.pk: replace(
+            _own_window(campaign),
+            legal_hours=rules_of(campaign, now).hours,
+            closed_dates=frozenset(closed[None] | closed[campaign.pk]),
+        )
+        for campaign in campaigns
+    }
+
+
+def number_fault(phone_number: str) -> str:
+    """Why a number may not be dialed at all (emergency, premium, not a number); empty if it may."""
+    try:
+        return "" if parse_phone_number(phone_number).e164 == phone_number else "The number is not in E.164 form."
+    except PhoneNumberError as error:
+        return str(error)
+
+
+def country_fault(phone_number: str, trunk: Trunk, rules: CallingRules) -> str:
+    """Why the number's country may not be called; empty if installation, trunk and rules all allow it."""
+    region = region_of(phone_number)
+    name = region or "a country nobody can tell"
+    limits: tuple[tuple[str, Iterable[str]], ...] = (
+        ("This installation", settings.ALLOWED_COUNTRIES),
+        (f"The trunk “{trunk.name}”", trunk.allowed_countries or [region]),
+        (f"The profile {rules.profile}", rules.countries or [region]),
+    )
+    who = next((who for who, countries in limits if not region or region not in countries), "")
+    return f"{who} may not call {name}." if who else ""
+
+
+def standing_of(phone_number: str, campaign_id: int, now: datetime) -> Standing:
+    """Stops and do-not-call, in one query."""
+    lists = DncList.objects.filter(is_active=True, current__isnull=False)
+    row = (
+        Campaign.objects.filter(pk=campaign_id)
+        .values(
+            stop=Subquery(stops_in_force().values("reason")[:1]),
+            own=Subquery(suppressions(campaign_id, now).filter(phone_number=phone_number).values("id")[:1]),
+            dnc_oldest_at=Subquery(lists.order_by("current__as_of").values("current__as_of")[:1]),
+            dnc_version=Subquery(lists.order_by("-current_id").values("current_id")[:1]),
+            imported=Subquery(imported_numbers().filter(phone_number=phone_number).values("version__list__name")[:1]),
+        )
+        .get()
+    )
+    suppressed_by = "Take it off the do-not-call list to call it." if row["own"] is not None else ""
+    if row["imported"] is not None and not suppressed_by:
+        suppressed_by = f"It is on the imported list “{row['imported']}”."
+    stop_reason = "" if row["stop"] is None else f"All dialing is stopped: {row['stop']}"
+    return Standing(stop_reason, suppressed_by, row["dnc_oldest_at"], row["dnc_version"])
+
+
+def stops_in_force() -> QuerySet[DialingStop]:
+    """The stops of all dialing that nobody has lifted."""
+    return DialingStop.objects.filter(lifted_at=None).order_by("id")
+
+
+def suppressions(campaign_id: int | None, now: datetime) -> QuerySet[SuppressedNumber]:
+    """Entries of the do-not-call list that hold now: everybody's, and a campaign's own where one is given."""
+    in_force = SuppressedNumber.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now))
+    return in_force.filter(Q(campaign=None) | Q(campaign_id=campaign_id))
+
+
+def imported_numbers() -> QuerySet[DncNumber]:
+    """Numbers of the versions in force of all active imported lists."""
+    return DncNumber.objects.filter(version__current_of__is_active=True)
+
+
+def is_suppressed(phone_number: str, now: datetime, *, campaign_id: int | None = None) -> bool:
+    """Whether a number is on a do-not-call list: everybody's, an imported one, or the campaign's own where given."""
+    is_on = suppressions(campaign_id, now).filter(phone_number=phone_number).exists()
+    return is_on or imported_numbers().filter(phone_number=phone_number).exists()
+
+
+def dnc_oldest_at() -> datetime | None:
+    """When the oldest of the active imported do-not-call lists was made; None without any."""
+    lists = DncList.objects.filter(is_active=True, current__isnull=False).order_by("current__as_of")
+    return lists.values_list("current__as_of", flat=True).first()
+
+
+def dnc_fault(rules: CallingRules, oldest_at: datetime | None, now: datetime) -> str:
+    """Why the imported do-not-call lists are not good enough for the rules; empty if they are."""
+    if rules.dnc_max_age_days is None:
+        return ""
+    if oldest_at is None:
+        return NO_DNC_LIST
+    age_days = (now - oldest_at).total_seconds() / 86_400
+    if age_days <= rules.dnc_max_age_days:
+        return ""
+    return f"A do-not-call list is {age_days:.0f} days old; the rules allow {rules.dnc_max_age_days}. Import a new one."
+
+
+def with_good_dnc_lists(campaigns: Iterable[Campaign], now: datetime) -> list[Campaign]:
+    """The campaigns without those whose rules ask for newer do-not-call lists: nobody of theirs can be called."""
+    campaigns = list(campaigns)
+    if not any(rules_of(campaign, now).dnc_max_age_days for campaign in campaigns):
+        return campaigns
+    oldest_at = dnc_oldest_at()
+    return [campaign for campaign in campaigns if not dnc_fault(rules_of(campaign, now), oldest_at, now)]
+
+
+def consent_of(contact: Contact, zones: Iterable[str], now: datetime) -> Consent:
+    """Whether the contact consented. What the customer's own record has said since the launch counts against a yes."""
+    name = contact.campaign.consent_attribute
+    # Where the date is in doubt, the later one counts: consent ends too early rather than too late.
+    today = max(now.astimezone(ZoneInfo(zone)).date() for zone in zones)
+    consent = read_consent(str(contact.attributes.get(name, "")) if name else "", today)
+    if consent is Consent.GIVEN and name in contact.customer.attributes:
+        return read_consent(str(contact.customer.attributes[name]), today)
+    return consent
+
+
+def calls_to(phone_number: str, now: datetime) -> list[EarlierCall]:
+    """Calls of the last seven days that were, or may have been, made to a number, by whichever campaign.
+
+    From the attempts themselves: what is open counts from its marker on, what has ended if it was counted. The index
+    `attempt_by_phone` holds them in this order.
+    """
+    attempts = CallAttempt.objects.filter(phone_number=phone_number, dispatched_at__gt=now - WEEK)
+    made = attempts.filter(Q(is_counted=True) | ~Q(state=AttemptState.ENDED)).order_by("-dispatched_at")
+    rows = made.values_list("dispatched_at", "outcome", "answered_at")[:CALLS_LOOKED_AT]
+    return [
+        EarlierCall(dispatched_at, Outcome(outcome) if outcome else None, answered_at is not None)
+        for dispatched_at, outcome, answered_at in rows
+        if dispatched_at is not None
+    ]
+
+
+def _own_window(campaign: Campaign) -> CallingWindow:
+    try:
+        return parse_window(campaign.calling_window)
+    except ValueError:
+        log.warning("calling_window_broken", extra={"campaign_id": campaign.pk})
+        return NEVER_OPEN
