@@ -7,11 +7,11 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import QuerySet
 
 from campaigns.enums import CampaignState, ContactState, WebhookEvent
 from campaigns.errors import CampaignNotReady, IllegalTransition
 from campaigns.models import CallAttempt, Campaign, CampaignEvent, Contact
+from campaigns.queries.lifecycle import campaigns_through, canceled_with_waiting, has_open_contacts
 from campaigns.queries.preflight import Problem, preflight
 from campaigns.services.outbox import record_event
 from campaigns.states import CampaignAction, next_campaign_state
@@ -127,24 +127,21 @@ def finish(campaign_id: int, *, now: datetime, user: User | None = None) -> Camp
     """
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
-        if campaign.contacts_filled_at is None or _open_contacts(campaign_id).exists():
+        if campaign.contacts_filled_at is None or has_open_contacts(campaign_id):
             raise IllegalTransition("Contacts are still waiting or being dialed.")
         return _step(campaign_id, CampaignAction.FINISH, now=now, user=user, finished_at=now)
 
 
 def finish_all(*, now: datetime) -> list[int]:
     """Finish every running campaign that is through, and cancel who still waits in canceled ones; the finished ids."""
-    running = Campaign.objects.filter(state=CampaignState.RUNNING, contacts_filled_at__isnull=False)
-    through = [pk for pk in running.values_list("pk", flat=True) if not _open_contacts(pk).exists()]
     finished = []
-    for campaign_id in through:
+    for campaign_id in campaigns_through():
         try:
             finish(campaign_id, now=now)
         except IllegalTransition:
             continue
         finished.append(campaign_id)
-    canceled = Campaign.objects.filter(state=CampaignState.CANCELED, finished_at__gte=now - STRAGGLERS)
-    for campaign_id in canceled.values_list("pk", flat=True):
+    for campaign_id in canceled_with_waiting(since=now - STRAGGLERS):
         cancel_waiting(campaign_id, now=now)
     return finished
 
@@ -243,7 +240,3 @@ def _record_step(
         },
     )
     return campaign
-
-
-def _open_contacts(campaign_id: int) -> QuerySet[Contact]:
-    return Contact.objects.filter(campaign_id=campaign_id, state__in=(ContactState.PENDING, ContactState.DIALING))

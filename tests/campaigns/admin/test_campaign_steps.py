@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from campaigns.enums import CampaignState
+from campaigns.enums import CampaignState, ContactState
 from campaigns.models import Campaign, CampaignEvent, CustomerList, SuppressedNumber
 from tests.campaigns.admin.conftest import NOW, PHONE
+from tests.factories import make_campaign, make_contact
 
 
 def step(action: str, *campaigns: Campaign) -> str:
@@ -180,6 +183,21 @@ def test_a_running_campaign_keeps_its_lists_but_not_its_pace(admin_client, campa
     campaign.refresh_from_db()
     assert (answer.status_code, campaign.max_concurrent_calls) == (302, 9)
     assert [entry.name for entry in campaign.customer_lists.all()] == ["March"]
+
+
+def test_the_list_asks_for_the_progress_of_all_campaigns_at_once(admin_client, campaign):
+    def shown() -> tuple[int, str]:
+        with CaptureQueriesContext(connection) as captured:
+            page = admin_client.get(reverse("admin:campaigns_campaign_changelist")).text
+        return len(captured), page
+
+    make_contact(make_campaign(), state=ContactState.DONE)
+    one, _ = shown()
+    for _ in range(3):
+        make_contact(make_campaign())
+    many, page = shown()
+    assert many == one
+    assert ("1 of 1 contacts" in page, page.count("0 of 1 contacts")) == (True, 3)
 
 
 def test_only_what_was_never_launched_can_be_deleted(admin_client, campaign):

@@ -190,6 +190,17 @@ def test_finish_waits_for_the_last_contact_and_for_the_lists(state, is_filled, i
             campaigns.finish(campaign.pk, now=NOW)
 
 
+def test_a_tick_asks_once_however_many_campaigns_are_running_or_canceled(django_assert_num_queries) -> None:
+    for _ in range(3):
+        make_contact(make_campaign(contacts_filled_at=NOW))
+        make_contact(
+            make_campaign(state=CampaignState.CANCELED, contacts_filled_at=NOW, finished_at=NOW),
+            state=ContactState.DONE,
+        )
+    with django_assert_num_queries(2):
+        assert campaigns.finish_all(now=NOW) == []
+
+
 def test_clone_copies_the_settings_and_nothing_of_the_run() -> None:
     source = ready_campaign(
         CampaignState.FINISHED, contacts_filled_at=NOW, contacts_filled_to=9, max_attempts=7, priority=3
