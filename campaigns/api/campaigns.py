@@ -21,8 +21,8 @@ from campaigns.models import Campaign
 from campaigns.policies.cadence import parse_cadence
 from campaigns.policies.calling_window import parse_window
 from campaigns.policies.parameter_template import parse_template
+from campaigns.queries.blockers import blockers
 from campaigns.queries.stats import campaign_stats
-from campaigns.queries.why_not import blockers
 from campaigns.services import campaigns, definitions
 from campaigns.tasks.launching import fill_contacts
 

@@ -48,7 +48,9 @@ class Gate(StrEnum):
     TRUNK_LINES = "trunk_lines"
     CAMPAIGN_PACE = "campaign_pace"
     TRUNK_PACE = "trunk_pace"
+    TURN = "waiting_turn"
     BRIDGE = "no_bridge_slot"
+    DIALER = "dialer_not_running"
 
 
 LABELS: Mapping[Gate, str] = {
@@ -76,7 +78,9 @@ LABELS: Mapping[Gate, str] = {
     Gate.TRUNK_LINES: "The trunk has a free line",
     Gate.CAMPAIGN_PACE: "The campaign's calls per second allow one more",
     Gate.TRUNK_PACE: "The trunk's calls per second allow one more",
+    Gate.TURN: "No other campaign of the trunk has its turn first",
     Gate.BRIDGE: "A bridge can take the call",
+    Gate.DIALER: "The dial worker takes messages",
 }
 # Gates that will not open by waiting end the contact; all others give it back.
 ENDING_GATES: Mapping[Gate, Outcome] = {

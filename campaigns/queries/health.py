@@ -16,8 +16,9 @@ from campaigns.queries.dialing import NODE_SEEN_S
 
 BROKER_TIMEOUT_S = 1.0
 BRIDGE_SEEN = timedelta(seconds=NODE_SEEN_S)
+DIAL = "dial"
 # A heartbeat is sent every 5 s. The result workers may all be fetching recordings, which takes up to 45 s each.
-HEARTBEAT_AGES: Mapping[str, timedelta] = {"dial": timedelta(seconds=60), "results": timedelta(seconds=180)}
+HEARTBEAT_AGES: Mapping[str, timedelta] = {DIAL: timedelta(seconds=60), "results": timedelta(seconds=180)}
 DISK_FREE_MIN_BYTES = 256 * 1024 * 1024
 
 
@@ -52,6 +53,11 @@ def readiness(now: datetime) -> Readiness:
         for name, ask in zip(names, asked, strict=True)
     ]
     return Readiness((database, _broker(), *known, _disk()))
+
+
+def dialer_fault(now: datetime) -> str:
+    """What is wrong with the workers that dial, to follow their name in a sentence; empty if they take messages."""
+    return _worker_fault(DIAL, HEARTBEAT_AGES[DIAL], now)
 
 
 def _asked(name: str, ask: Callable[[], str]) -> Part:
@@ -90,14 +96,15 @@ def _bridge(now: datetime) -> str:
 
 
 def _worker(queue: str, oldest: timedelta, now: datetime) -> Callable[[], str]:
-    def ask() -> str:
-        at = Heartbeat.objects.filter(name=queue).values_list("at", flat=True).first()
-        if at is None:
-            return "has taken no message yet"
-        age = now - at
-        return "" if age <= oldest else f"took its last message {age.total_seconds():.0f} s ago"
+    return lambda: _worker_fault(queue, oldest, now)
 
-    return ask
+
+def _worker_fault(queue: str, oldest: timedelta, now: datetime) -> str:
+    at = Heartbeat.objects.filter(name=queue).values_list("at", flat=True).first()
+    if at is None:
+        return "has taken no message yet"
+    age = now - at
+    return "" if age <= oldest else f"took its last message {age.total_seconds():.0f} s ago"
 
 
 def _disk() -> Part:

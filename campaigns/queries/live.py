@@ -7,10 +7,10 @@ from datetime import datetime
 from uuid import UUID
 
 from campaigns.models import Call, Campaign, CampaignEvent, TranscriptTurn
+from campaigns.queries.blockers import Blocker, blockers
 from campaigns.queries.calls import listed_calls, live_calls
 from campaigns.queries.overview import LIVE_CALLS_SHOWN
 from campaigns.queries.stats import CampaignStats, campaign_stats
-from campaigns.queries.why_not import Blocker, blockers
 
 EVENTS_SHOWN = 12
 # A page that has just connected catches up over several messages; nobody reads faster than this.

@@ -8,10 +8,12 @@ from datetime import datetime
 from math import ceil, log10
 
 from campaigns.enums import ContactState, Outcome
+from campaigns.queries.blockers import Blocker
 from campaigns.queries.stats import HourCount
 
 BAR_SHARE = 0.66
 HOURS_BETWEEN_LABELS = 3
+WAIT_TONES = ("warn", "busy", "quiet", "bad")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,16 @@ class Segment:
     x: float
     width: float
     share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One blocker with its colour, and its part of the bar of all contacts that wait: in percent, 0 without a part."""
+
+    blocker: Blocker
+    tone: str
+    x: float
+    width: float
 
 
 def hour_chart(hours: Sequence[HourCount]) -> HourChart:
@@ -115,6 +127,18 @@ def contact_segments(contacts: Mapping[str, int]) -> tuple[Segment, ...]:
             segments.append(Segment(state.value, state.label, count, round(x, 3), round(width, 3), count / total))
             x += width
     return tuple(segments)
+
+
+def wait_bar(blockers: Sequence[Blocker], waiting: int) -> tuple[Wait, ...]:
+    """What the waiting contacts wait for, as parts of one bar. Who is held by several things stands with the first."""
+    waits: list[Wait] = []
+    left = waiting
+    for place, blocker in enumerate(blockers):
+        count = min(blocker.count, left)
+        x, width = (100 * part / waiting if waiting else 0.0 for part in (waiting - left, count))
+        waits.append(Wait(blocker, WAIT_TONES[place % len(WAIT_TONES)], round(x, 3), round(width, 3)))
+        left -= count
+    return tuple(waits)
 
 
 def whole_ticks(duration_ms: int, wanted: int = 6) -> tuple[int, ...]:

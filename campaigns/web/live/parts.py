@@ -11,11 +11,11 @@ from uuid import UUID
 
 from django.template.loader import render_to_string
 
-from campaigns.enums import CampaignState
+from campaigns.enums import CampaignState, ContactState
 from campaigns.queries.live import CampaignNow, call_now, campaign_now
 from campaigns.queries.overview import Overview, overview
 from campaigns.states import CAMPAIGN_STEPS
-from campaigns.web.charts import contact_segments, hour_chart, outcome_rows
+from campaigns.web.charts import contact_segments, hour_chart, outcome_rows, wait_bar
 from campaigns.web.timeline import turn_view
 
 Parts = Mapping[str, str]
@@ -72,7 +72,7 @@ def campaign_context(found: CampaignNow) -> dict[str, Any]:
     return {
         "campaign": found.campaign,
         "stats": found.stats,
-        "blockers": found.blockers,
+        "waits": wait_bar(found.blockers, found.stats.contacts[ContactState.PENDING]),
         "actions": " ".join(CAMPAIGN_STEPS[CampaignState(found.campaign.state)]),
         "segments": contact_segments(found.stats.contacts),
         "hours": hour_chart(found.stats.by_hour),

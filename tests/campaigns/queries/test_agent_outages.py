@@ -11,7 +11,8 @@ from campaigns.models import Agent, BridgeNode, CallAttempt, Campaign
 from campaigns.policies.eligibility import Gate
 from campaigns.queries.agent_outages import LOOK_BACK, agents_out, outage_of, trials_left
 from campaigns.queries.attention import concerns
-from campaigns.queries.why_not import blockers, why_not
+from campaigns.queries.blockers import blockers
+from campaigns.queries.why_not import why_not
 from campaigns.services.claiming import claim_due
 from campaigns.services.dialing import mark
 from tests.factories import NOW, make_agent, make_attempt, make_call, make_campaign, make_contact, make_trunk
@@ -116,5 +117,5 @@ def test_people_are_told(agent) -> None:
     contact = campaign.contacts.filter(state="pending").first()
     assert contact is not None
     closed = {gate.code: gate.opens_at for gate in why_not(contact, NOW) if not gate.is_open}
-    assert closed == {Gate.AGENT: NOW + MINUTE}
+    assert closed[Gate.AGENT] == NOW + MINUTE
     assert [concern.title for concern in concerns(NOW)] == [f"The agent “{agent.name}” does not work."]

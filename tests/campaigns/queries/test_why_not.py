@@ -1,4 +1,4 @@
-"""Why nobody is called: for a contact every gate, for a campaign what holds it back."""
+"""Why a contact is not called: every gate."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 
 from campaigns.enums import AttemptState, CampaignState, ContactState, Outcome, TrunkHold
-from campaigns.models import BridgeNode, Campaign, Contact, SuppressedNumber, Trunk
+from campaigns.models import BridgeNode, Campaign, Contact, Heartbeat, SuppressedNumber, Trunk
 from campaigns.policies.eligibility import LABELS, Gate
-from campaigns.queries.why_not import Blocker, blockers, why_not
+from campaigns.queries.why_not import why_not
 from campaigns.services.claiming import claim_due
-from tests.factories import NOW, make_attempt, make_campaign, make_contact, make_customer
+from tests.factories import NOW, make_attempt, make_campaign, make_contact
 
 pytestmark = pytest.mark.django_db
 
@@ -19,8 +19,9 @@ LATER = NOW + timedelta(minutes=7)
 
 
 @pytest.fixture(autouse=True)
-def bridge(db) -> BridgeNode:
-    return BridgeNode.objects.create(name="b1", capacity=10, seen_at=NOW)
+def machinery(db) -> None:
+    BridgeNode.objects.create(name="b1", capacity=10, seen_at=NOW)
+    Heartbeat.objects.create(name="dial", at=NOW)
 
 
 @pytest.fixture
@@ -85,62 +86,16 @@ def test_lines_in_use(contact: Contact) -> None:
     assert set(closed(contact)) == {Gate.CAMPAIGN_LINES, Gate.TRUNK_LINES}
 
 
-def test_nothing_holds_a_campaign_that_dials(contact: Contact) -> None:
-    assert blockers(contact.campaign, NOW) == []
+def test_a_campaign_that_was_passed_over_waits_for_its_turn(contact: Contact) -> None:
+    make_campaign(bucket_at=NOW - timedelta(seconds=1))
+    assert closed(contact) == {Gate.TURN: None}
+    Campaign.objects.filter(pk=contact.campaign_id).update(bucket_at=NOW - timedelta(seconds=1), bucket_tokens=1)
+    assert closed(contact) == {}
 
 
-def test_blockers_count_who_waits_for_what(contact: Contact) -> None:
-    campaign = contact.campaign
-    for reason, minutes in (("outside_window", 5), ("outside_window", 9), ("no_answer", 3), ("", 1)):
-        make_contact(campaign, state_reason=reason, next_attempt_at=NOW + timedelta(minutes=minutes))
-    assert blockers(campaign, NOW) == [
-        Blocker("not_due", "Waiting for their time", 1, NOW + timedelta(minutes=1)),
-        Blocker("no_answer", "To be tried again after: no answer", 1, NOW + timedelta(minutes=3)),
-        Blocker("outside_window", "Waiting for the calling window", 2, NOW + timedelta(minutes=5)),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("model", "change", "expected"),
-    [
-        (Campaign, {"state": CampaignState.PAUSED}, Blocker(Gate.CAMPAIGN, "The campaign is paused", 1)),
-        (
-            Campaign,
-            {"state": CampaignState.SCHEDULED, "starts_at": LATER},
-            Blocker(Gate.CAMPAIGN, "The campaign is scheduled", 1, LATER),
-        ),
-        (
-            Campaign,
-            {"contacts_filled_at": None},
-            Blocker("contacts_filling", "Contacts are still being made of the lists", 0),
-        ),
-        (Campaign, {"calling_window": {}}, Blocker(Gate.WINDOW, "The calling window is never open", 1)),
-        (
-            Campaign,
-            {"calling_window": {"timezone": "UTC", "days": {"fri": [["10:00", "11:00"]]}}},
-            Blocker(Gate.WINDOW, "The calling window is closed in UTC", 1, NOW.replace(hour=10, minute=0)),
-        ),
-        (Trunk, {"token": ""}, Blocker(Gate.TRUNK_DISABLED, "The trunk is disabled or has no token", 1)),
-        (
-            Trunk,
-            {"hold": TrunkHold.AUTH},
-            Blocker(Gate.TRUNK_HELD, "The trunk is held: PSR refused the token (401/403)", 1),
-        ),
-        (
-            Trunk,
-            {"throttled_until": LATER},
-            Blocker(Gate.TRUNK_THROTTLED, "The switch asked for a pause", 1, LATER),
-        ),
-        (BridgeNode, {"is_draining": True}, Blocker(Gate.BRIDGE, "No bridge is running", 1)),
-        (BridgeNode, {"live_calls": 10}, Blocker(Gate.BRIDGE, "All 10 calls the bridges can take are in use", 1)),
-    ],
-)
-def test_a_blocker_is_named(contact: Contact, model, change, expected) -> None:
-    model.objects.update(**change)
-    assert blockers(contact.campaign, NOW) == [expected]
-
-
-def test_a_campaign_without_contacts_waits_for_nobody() -> None:
-    BridgeNode.objects.all().delete()
-    make_customer()
-    assert blockers(make_campaign(contacts_filled_at=NOW), NOW) == []
+@pytest.mark.parametrize("at", [None, NOW - timedelta(minutes=2)])
+def test_without_dial_workers_nobody_is_called(contact: Contact, at) -> None:
+    Heartbeat.objects.all().delete()
+    if at is not None:
+        Heartbeat.objects.create(name="dial", at=at)
+    assert closed(contact) == {Gate.DIALER: None}

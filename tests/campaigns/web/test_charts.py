@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.enums import ContactState, Outcome
+from campaigns.queries.blockers import Blocker
 from campaigns.queries.stats import HourCount
-from campaigns.web.charts import contact_segments, hour_chart, outcome_rows, round_up, whole_ticks
+from campaigns.web.charts import contact_segments, hour_chart, outcome_rows, round_up, wait_bar, whole_ticks
 
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
 counts = st.integers(0, 10_000_000)
@@ -101,6 +102,17 @@ def test_contact_segments_fill_the_bar_without_gaps(contacts):
         assert segment.x == pytest.approx(edge, abs=0.01)
         edge = segment.x + segment.width
     assert edge == (pytest.approx(100, abs=0.02) if segments else 0.0)
+
+
+@given(st.lists(counts, max_size=9), counts)
+def test_the_bar_of_waits_shows_nobody_twice(blocked, waiting):
+    waits = wait_bar([Blocker("code", "Label", count) for count in blocked], waiting)
+    assert [wait.blocker.count for wait in waits] == blocked
+    edge = 0.0
+    for wait in waits:
+        assert wait.x == pytest.approx(edge, abs=0.02)
+        edge = wait.x + wait.width
+    assert edge == pytest.approx(100 * min(sum(blocked), waiting) / waiting if waiting else 0, abs=0.02)
 
 
 @pytest.mark.parametrize(
