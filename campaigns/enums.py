@@ -175,6 +175,7 @@ class TrunkHold(TextChoices):
     NONE = "", "None"
     AUTH = "auth", "PSR refused the token (401/403)"
     REDIRECT = "redirect", "PSR answered with a redirect"
+    BREAKER = "breaker", "Too many requests to PSR failed"
     MANUAL = "manual", "Held by a person"
 
 

@@ -219,6 +219,10 @@ PSR_STEREO_CUSTOMER_SIDE = env.str("PSR_STEREO_CUSTOMER_SIDE", "left")
 # What `manage.py simulate_psr` asks its callers for; empty: anything of the right form.
 SIMULATOR_TOKEN = read_secret(env, "SIMULATOR_TOKEN", default="")
 
+# Dialing stops when this share of the requests to the switch within a minute failed; 0 never stops it.
+BREAKER_FAILED_SHARE = env.float("BREAKER_FAILED_SHARE", 0.2)
+BREAKER_MIN_POSTS = env.int("BREAKER_MIN_POSTS", 10)
+
 # Dialing deadlines. The inequalities between them are start-up checks (campaigns/checks.py).
 CLAIM_LEASE_S = env.float("CLAIM_LEASE_S", 30)
 DIAL_CONNECT_TIMEOUT_S = env.float("DIAL_CONNECT_TIMEOUT_S", 5)

@@ -82,13 +82,13 @@ class TrunkAdmin(ModelAdmin):
     ]
     list_filter = ["is_enabled", "hold", "auth_scheme"]
     search_fields = ["name", "base_url"]
-    readonly_fields = ["show_token", "hold", "hold_detail", "throttled_until"]
+    readonly_fields = ["show_token", "hold", "hold_detail", "released_at", "throttled_until"]
     actions = ["release_holds", "hold_by_hand"]
     fieldsets = [
         (None, {"fields": ["name", "base_url", "auth_scheme", "token", "show_token", "dial_format"]}),
         ("What it may carry", {"fields": ["max_concurrent_calls", "calls_per_second", "is_enabled"]}),
         ("Whose sockets are let in", {"fields": ["tenant", "allowed_networks"]}),
-        ("How it stands", {"fields": ["hold", "hold_detail", "throttled_until"]}),
+        ("How it stands", {"fields": ["hold", "hold_detail", "released_at", "throttled_until"]}),
     ]
 
     def get_fieldsets(self, request: HttpRequest, obj: Trunk | None = None) -> Any:

@@ -34,6 +34,7 @@ class Trunk(models.Model):
     is_enabled = models.BooleanField("enabled", default=True)
     hold = models.CharField(max_length=16, choices=TrunkHold, default=TrunkHold.NONE, blank=True)
     hold_detail = models.CharField(max_length=300, blank=True)
+    released_at = models.DateTimeField(null=True, blank=True, help_text="When a person last ended a hold")
     throttled_until = models.DateTimeField(null=True, blank=True)
     # Token bucket of the calls/s limit: tokens at a moment; written only under the trunk's row lock.
     bucket_tokens = models.FloatField(default=0)

@@ -30,6 +30,7 @@ from campaigns.services import trunks
 from campaigns.services.attempts import advance, end_attempt, placed_deadline, token_keys, unknown_deadline
 from campaigns.services.campaigns import pause_after_refusals
 from campaigns.services.claiming import Claimed, claim_due
+from campaigns.services.post_breaker import stop_if_failing
 from telephony.errors import LocalProtocolError
 from telephony.protocols.events import Channel
 from telephony.psr.answers import PsrAnswer
@@ -140,6 +141,8 @@ def apply_verdict(attempt_id: UUID, *, verdict: Verdict, answer: PsrAnswer, now:
         log.info("answer_overtaken", extra={"attempt_id": str(attempt_id), "detail": overtaken.detail})
     if verdict.dial is DialVerdict.REFUSED:
         pause_after_refusals(attempt.campaign_id, now=now)
+    elif verdict.dial is not DialVerdict.PLACED and verdict.trunk_action is TrunkAction.NONE:
+        stop_if_failing(attempt, now=now)
 
 
 def _lock_claimed(attempt_id: UUID, fence: int, now: datetime) -> CallAttempt | None:

@@ -7,21 +7,22 @@ from collections.abc import Callable, Mapping
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from campaigns.enums import CampaignState
+from campaigns.enums import CampaignState, Role, TrunkHold
 from campaigns.errors import CampaignNotReady, CampaignsError
 from campaigns.models import Campaign
 from campaigns.queries.contacts import contacts_matching
 from campaigns.queries.live import campaign_now
 from campaigns.queries.overview import progress_of
 from campaigns.services import campaigns as lifecycle
+from campaigns.services.trunks import release_hold
 from campaigns.states import CampaignAction
 from campaigns.tasks.launching import fill_contacts
 from campaigns.tasks.sending import send
-from campaigns.web.access import ROLES_FOR, may, page, sees_numbers, signed_in
+from campaigns.web.access import ROLES_FOR, may, page, roles_of, sees_numbers, signed_in
 from campaigns.web.charts import contact_segments
 from campaigns.web.forms import ContactFilterForm
 from campaigns.web.live.parts import campaign_context
@@ -89,6 +90,7 @@ def show_campaign(request: HttpRequest, campaign_id: int) -> HttpResponse:
         "is_filtered": any(wanted.values()),
         "shows_numbers": shows_numbers,
         "live_path": f"/live/campaigns/{campaign_id}",
+        "may_release_trunk": found.campaign.trunk.hold != TrunkHold.NONE and Role.MANAGER in roles_of(user),
         "buttons": [(action.value, *WORDS[action][:2]) for action in ROLES_FOR if may(user, action)],
     }
     return render(request, "pages/campaign.html", context)
@@ -120,4 +122,17 @@ def step_campaign(request: HttpRequest, campaign_id: int, action: str) -> HttpRe
             # Contacts are made at once. Without a broker the launch stands, and `start_scheduled` takes it up.
             send(fill_contacts, campaign_id=campaign_id)
         messages.success(request, f"“{campaign.name}” {WORDS[step][2]}.")
+    return redirect("campaign", campaign_id)
+
+
+@require_POST
+@page
+def release_trunk(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    """Let the campaign's held trunk dial again."""
+    user = signed_in(request.user)
+    if Role.MANAGER not in roles_of(user):
+        raise PermissionDenied("Only a manager lets a trunk dial again.")
+    campaign = get_object_or_404(Campaign.objects.select_related("trunk"), pk=campaign_id)
+    if release_hold(campaign.trunk_id, now=timezone.now()):
+        messages.success(request, f"“{campaign.trunk.name}” dials again.")
     return redirect("campaign", campaign_id)

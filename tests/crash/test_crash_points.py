@@ -42,6 +42,8 @@ TIMES = {
     "RING_GRACE_S": "0.2",
     "REDIAL_MIN_S": "1",
     "UNCONFIRMED_REDIAL_MIN_S": "1",
+    # What fails here fails on purpose.
+    "BREAKER_FAILED_SHARE": "0",
 }
 # What the switch does, by chance: (share, reply, seconds until its socket arrives; None never).
 BEHAVIOURS: tuple[tuple[float, Reply, float | None], ...] = (

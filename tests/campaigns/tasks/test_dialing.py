@@ -338,6 +338,22 @@ def test_five_refusals_in_a_row_pause_the_campaign(campaign: Campaign, psr: Fake
     assert "refused 5 calls" in CampaignEvent.objects.get(kind="pause").message
 
 
+def test_requests_that_fail_too_often_hold_the_trunk_until_a_person_looks(campaign: Campaign, psr: FakePsr) -> None:
+    psr.decide = lambda _: fake_psr.PLACED_THEN_500 if len(psr.posts) > 8 else fake_psr.PLACED
+    for _ in range(20):
+        due_contact(campaign)
+    for claimed in claim_due(campaign.trunk_id, now=timezone.now()):
+        place_call(attempt_id=str(claimed.attempt_id), fence=claimed.fence)
+    campaign.trunk.refresh_from_db()
+    assert len(psr.posts) == 10
+    assert (campaign.trunk.hold, campaign.trunk.hold_detail) == (
+        TrunkHold.BREAKER,
+        "2 of the last minute's 10 requests to the switch failed.",
+    )
+    event = CampaignEvent.objects.get(kind="trunk_held")
+    assert [failure["reason"] for failure in event.details["failures"]] == ["http_500", "http_500"]
+
+
 def test_tick_sends_every_claim_on_its_way(campaign: Campaign, monkeypatch) -> None:
     for _ in range(3):
         due_contact(campaign)

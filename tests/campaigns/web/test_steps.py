@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from kombu.exceptions import OperationalError
 
-from campaigns.enums import CampaignState, Role
-from campaigns.models import Campaign
+from campaigns.enums import CampaignState, Role, TrunkHold
+from campaigns.models import Campaign, Trunk
 from campaigns.states import CampaignAction
 from campaigns.tasks.launching import fill_contacts
-from tests.factories import make_campaign, make_customer, make_list, make_user
+from tests.factories import make_campaign, make_customer, make_list, make_trunk, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +55,18 @@ def test_steps_are_for_those_whose_roles_allow_them(client, role, action):
 
     no_button = action in ("finish", "schedule")
     assert answer.status_code == (404 if no_button else 302 if action in may.get(role, ()) else 403)
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+def test_a_manager_lets_a_held_trunk_dial_again(client, role):
+    client.force_login(make_user(role=role))
+    campaign = make_campaign(trunk=make_trunk(hold=TrunkHold.BREAKER))
+    path = f"/campaigns/{campaign.pk}/"
+    is_manager = role is Role.MANAGER
+    assert ("Release the trunk" in client.get(path).text) is is_manager
+    assert client.post(f"{path}release-trunk/").status_code == (302 if is_manager else 403)
+    assert (Trunk.objects.get().hold == TrunkHold.NONE) is is_manager
+    assert client.post("/campaigns/0/release-trunk/").status_code == (404 if is_manager else 403)
 
 
 def test_pause_and_resume_move_the_campaign_and_name_who_did_it(client):
