@@ -68,6 +68,12 @@ class RecordInUse(CampaignsError):
     code = "in_use"
 
 
+class RulesKept(CampaignsError):
+    """Calling rules cannot be loosened as asked; `errors` says why. Nothing was changed."""
+
+    code = "rules_kept"
+
+
 class IdempotencyConflict(CampaignsError):
     """An `Idempotency-Key` cannot be used for this request; `code` says why."""
 

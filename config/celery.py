@@ -29,6 +29,7 @@ app.conf.update(
         "campaigns.tasks.dialing.place_call": {"queue": "dial"},
         "campaigns.tasks.dialing.*": {"queue": "dial"},
         "campaigns.tasks.imports.*": {"queue": "bulk"},
+        "campaigns.tasks.dnc_lists.*": {"queue": "bulk"},
         "campaigns.tasks.launching.*": {"queue": "bulk"},
         "campaigns.tasks.*": {"queue": "results"},
     },
@@ -80,6 +81,7 @@ app.conf.beat_schedule = {
     "sweep steps": _every("results.sweep_steps", 10),
     "relay webhooks": _every("webhooks.relay", 2),
     "resume imports": _every("imports.resume_imports", 15),
+    "sweep do-not-call lists": _every("dnc_lists.sweep_dnc_lists", 60),
     "beat dial": _heartbeat("dial", 5),
     "beat results": _heartbeat("results", 5),
 }

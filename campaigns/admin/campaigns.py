@@ -143,7 +143,7 @@ class CampaignAdmin(StepButtons, OwnerAdmin):
     def show_problems(self, campaign: Campaign) -> str:
         if campaign._state.adding or CampaignAction.LAUNCH not in CAMPAIGN_STEPS[CampaignState(campaign.state)]:
             return "–"
-        return " ".join(problem.message for problem in preflight(campaign)) or "Ready to launch."
+        return " ".join(problem.message for problem in preflight(campaign, timezone.now())) or "Ready to launch."
 
     @display(description="Calling window")
     def show_window(self, campaign: Campaign) -> str:

@@ -54,6 +54,9 @@ class DncList(models.Model):
     """A list of numbers that somebody else keeps, such as a national register. `current` is the version in force."""
 
     name = models.CharField(max_length=100, unique=True)
+    region = models.CharField(
+        max_length=2, blank=True, help_text="Of numbers without a country code, such as US; empty: DEFAULT_REGION"
+    )
     is_active = models.BooleanField("active", default=True, help_text="Off: it keeps nobody from being called")
     current = models.ForeignKey(
         "DncVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="current_of"

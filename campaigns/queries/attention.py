@@ -124,7 +124,7 @@ def _trunks(_: datetime) -> Iterator[Concern]:
 def _launches(now: datetime) -> Iterator[Concern]:
     overdue = Campaign.objects.filter(state=CampaignState.SCHEDULED, starts_at__lt=now - LAUNCH_GRACE)
     for campaign in overdue.select_related("trunk").order_by("starts_at")[:SHOWN_OF_EACH]:
-        reasons = " ".join(problem.message for problem in preflight(campaign))
+        reasons = " ".join(problem.message for problem in preflight(campaign, now))
         yield Concern(
             ConcernKind.CAMPAIGN,
             f"“{campaign.name}” should have been launched.",

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db.models import Q, QuerySet, Subquery
 from django.utils import timezone
 
-from campaigns.enums import AttemptState, Outcome, RuleProfileName
+from campaigns.enums import AttemptState, DncVersionState, Outcome, RuleProfileName
 from campaigns.models import (
     BlackoutDate,
     CallAttempt,
@@ -25,6 +25,7 @@ from campaigns.models import (
     DialingStop,
     DncList,
     DncNumber,
+    DncVersion,
     SuppressedNumber,
     Trunk,
 )
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 
 # More calls to one number in a week than any cap allows.
 CALLS_LOOKED_AT = 200
+LOAD_STALE = timedelta(seconds=30)
 NO_DNC_LIST = "The rules ask for an imported do-not-call list, and there is none. Import one."
 
 
@@ -175,6 +177,12 @@ def dnc_fault(rules: CallingRules, oldest_at: datetime | None, now: datetime) ->
     if age_days <= rules.dnc_max_age_days:
         return ""
     return f"A do-not-call list is {age_days:.0f} days old; the rules allow {rules.dnc_max_age_days}. Import a new one."
+
+
+def loading_dnc_versions(now: datetime) -> list[int]:
+    """Versions of do-not-call lists that nobody may be reading: not at their end, and older than a fresh upload."""
+    stale = DncVersion.objects.filter(state=DncVersionState.LOADING, created_at__lte=now - LOAD_STALE)
+    return list(stale.order_by("pk").values_list("pk", flat=True))
 
 
 def with_good_dnc_lists(campaigns: Iterable[Campaign], now: datetime) -> list[Campaign]:

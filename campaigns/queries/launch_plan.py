@@ -28,7 +28,7 @@ class StepPlan:
 def plan_step(campaign: Campaign, action: CampaignAction, now: datetime) -> StepPlan:
     """What the step would do to the campaign as it is now."""
     if action is CampaignAction.LAUNCH:
-        problems = [problem.message for problem in preflight(campaign)]
+        problems = [problem.message for problem in preflight(campaign, now)]
         return StepPlan(campaign, _launch_sentences(campaign, now), problems)
     live = CallAttempt.objects.filter(campaign=campaign).exclude(state=AttemptState.ENDED).count()
     waiting_count = Contact.objects.filter(campaign=campaign, state=ContactState.PENDING).count()

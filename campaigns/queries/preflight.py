@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from campaigns.models import Campaign, ListEntry
 from campaigns.policies.cadence import parse_cadence
 from campaigns.policies.calling_window import parse_window
 from campaigns.policies.parameter_template import parse_template
+from campaigns.queries.calling_rules import dnc_fault, dnc_oldest_at, rules_of, window_of
 from telephony.errors import LocalProtocolError
 from telephony.psr.payloads import AudioFile
 
@@ -30,9 +32,9 @@ class Problem:
     message: str
 
 
-def preflight(campaign: Campaign) -> list[Problem]:
+def preflight(campaign: Campaign, now: datetime) -> list[Problem]:
     """Every reason against launching the campaign as it is; empty if it can be launched."""
-    return [problem for check in _CHECKS for problem in check(campaign)]
+    return [*(problem for check in _CHECKS for problem in check(campaign)), *_check_rules(campaign, now)]
 
 
 def _check_trunk(campaign: Campaign) -> Iterator[Problem]:
@@ -94,6 +96,28 @@ def _check_window(campaign: Campaign) -> Iterator[Problem]:
 
 def _check_cadence(campaign: Campaign) -> Iterator[Problem]:
     yield from _parsed("cadence", parse_cadence, campaign.cadence)
+
+
+def _check_rules(campaign: Campaign, now: datetime) -> Iterator[Problem]:
+    """What the rule profile asks for beyond the campaign's own fields."""
+    rules = rules_of(campaign, now)
+    window = window_of(campaign, now)
+    if window.is_never_open and any(window.ranges):
+        yield Problem("calling_window", f"No hour of it lies within those of the calling rules {rules.profile}.")
+    if fault := dnc_fault(rules, dnc_oldest_at() if rules.dnc_max_age_days else None, now):
+        yield Problem("rule_profile", fault)
+    if rules.needs_consent:
+        yield from _check_consent(campaign, rules.profile)
+
+
+def _check_consent(campaign: Campaign, profile: str) -> Iterator[Problem]:
+    name = campaign.consent_attribute
+    if not name:
+        yield Problem("consent_attribute", f"The calling rules {profile} need consent: name the column that says so.")
+        return
+    for customer_list in campaign.customer_lists.all():
+        if name not in customer_list.columns:
+            yield Problem("consent_attribute", f"The list “{customer_list.name}” has no column {name}.")
 
 
 def _parsed(field: str, parse: Callable[[Any], Any], raw: Any) -> Any:

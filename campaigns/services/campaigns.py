@@ -10,7 +10,7 @@ from django.db import transaction
 
 from campaigns.enums import CampaignState, ContactState, WebhookEvent
 from campaigns.errors import CampaignNotReady, IllegalTransition
-from campaigns.models import CallAttempt, Campaign, CampaignEvent, Contact
+from campaigns.models import BlackoutDate, CallAttempt, Campaign, CampaignEvent, Contact
 from campaigns.queries.lifecycle import campaigns_through, canceled_with_waiting, has_open_contacts
 from campaigns.queries.preflight import Problem, preflight
 from campaigns.services.outbox import record_event
@@ -62,6 +62,12 @@ COPIED_FIELDS = (
     "priority",
     "cadence",
     "calling_window",
+    # Not the override: it was given for that campaign.
+    "rule_profile",
+    "calls_per_number_day",
+    "calls_per_number_week",
+    "number_gap_s",
+    "consent_attribute",
 )
 
 
@@ -79,7 +85,7 @@ def launch(campaign_id: int, *, now: datetime, user: User | None = None) -> Camp
         is_early = campaign.state == CampaignState.DRAFT and campaign.starts_at and campaign.starts_at > now
         action = CampaignAction.SCHEDULE if is_early else CampaignAction.LAUNCH
         next_campaign_state(CampaignState(campaign.state), action)
-        problems = preflight(campaign)
+        problems = preflight(campaign, now)
         if problems:
             errors: dict[str, list[str]] = {}
             for problem in problems:
@@ -192,6 +198,9 @@ def clone(campaign_id: int, *, name: str, user: User | None, now: datetime) -> C
         copied: dict[str, Any] = {field: getattr(source, field) for field in COPIED_FIELDS}
         copy = Campaign.objects.create(name=name, created_by=user, **copied)
         copy.customer_lists.set(source.customer_lists.all())
+        BlackoutDate.objects.bulk_create(
+            BlackoutDate(campaign=copy, date=row.date, name=row.name) for row in source.blackout_dates.all()
+        )
         CampaignEvent.objects.create(
             campaign=copy, at=now, kind="cloned", message=f"Made from “{source.name}”."[:MESSAGE_MAX_CHARS], user=user
         )

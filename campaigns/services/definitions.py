@@ -23,7 +23,8 @@ HOLDS_BY_THE_SWITCH = (TrunkHold.AUTH, TrunkHold.REDIRECT)
 WHAT_A_SWITCH_REFUSES = frozenset({"base_url", "auth_scheme", "token"})
 
 _PACE = frozenset({"max_concurrent_calls", "calls_per_second", "ring_timeout_s", "max_attempts", "priority"})
-_RULES = frozenset({"name", "cadence", "calling_window"}) | _PACE
+_CAPS = frozenset({"calls_per_number_day", "calls_per_number_week", "number_gap_s"})
+_RULES = frozenset({"name", "cadence", "calling_window"}) | _PACE | _CAPS
 _WHOLE = _RULES | {
     "customer_lists",
     "agent",
@@ -34,6 +35,8 @@ _WHOLE = _RULES | {
     "is_silence",
     "audio_file",
     "parameter_template",
+    "rule_profile",
+    "consent_attribute",
     "starts_at",
 }
 # Contacts are copies made at launch, so lists and the template are settled then; the pace never is.

@@ -134,7 +134,7 @@ def test_launch_with_audio_that_is_there_is_ready(data_dir) -> None:
     (data_dir / "prompts").mkdir()
     (data_dir / "prompts" / "hello.wav").write_bytes(build_wav(bytes(160), 8000))
     campaign = ready_campaign(is_silence=False, audio_file="hello.wav")
-    assert campaigns.preflight(campaign) == []
+    assert campaigns.preflight(campaign, NOW) == []
 
 
 @pytest.mark.parametrize("content", [b"RIFF", build_wav(bytes(160), 24_000)])
