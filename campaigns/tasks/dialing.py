@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from celery import shared_task
@@ -62,7 +63,7 @@ def place_call(*, attempt_id: str, fence: int) -> None:
     if boot_clock_s() - started_s > settings.PAUSE_BUDGET_S:
         _release(order, "paused")
         return
-    answer = client.create_stream(order.request)
+    answer = client.create_stream(order.request, when_sent=partial(reach, "posted"))
     reach("answered")
     verdict = classify(
         answer, is_503_safe=settings.PSR_503_IS_SAFE, refused_codes=frozenset(settings.PSR_REFUSED_CODES)

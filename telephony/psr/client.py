@@ -10,6 +10,7 @@ import os
 import secrets
 import ssl
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
@@ -112,10 +113,11 @@ class PsrClient:
     def __repr__(self) -> str:
         return f"PsrClient({self._base_url!r})"
 
-    def create_stream(self, request: CreateStreamRequest) -> PsrAnswer:
+    def create_stream(self, request: CreateStreamRequest, *, when_sent: Callable[[], None] | None = None) -> PsrAnswer:
         """What PSR answered to one POST, or how far it came.
 
-        Blocks for `total_timeout_s` at most. Give the answer to `classifier.classify`.
+        Blocks for `total_timeout_s` at most. `when_sent` is called once the whole request has been handed to the
+        system and nothing is known of the answer. Give the answer to `classifier.classify`.
         """
         boundary = secrets.token_hex(16)
         try:
@@ -124,7 +126,7 @@ class PsrClient:
                 create_stream_url(self._base_url),
                 content=request.multipart_body(boundary),
                 headers={"Content-Type": f"multipart/form-data; boundary={boundary}", "Accept": "application/json"},
-                extensions={"total_s": self._total_timeout_s},
+                extensions={"total_s": self._total_timeout_s, "when_sent": when_sent},
             ) as response:
                 body = _read_bounded(response, MAX_ANSWER_BYTES)
         except _UNSENT_ERRORS as error:

@@ -11,7 +11,7 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import httpcore
@@ -39,8 +39,8 @@ class DeadlineTransport(httpx.BaseTransport):
     """One new connection per request; the request's extension `total_s` bounds everything until the body is read.
 
     The connect time-out of the request bounds resolving, connecting and the TLS handshake together. The extension
-    `sni_hostname` says whose certificate is expected when the URL names an address. Safe to share between threads:
-    nothing but the TLS context is kept.
+    `sni_hostname` says whose certificate is expected when the URL names an address, `when_sent` is called after
+    the last byte of the request. Safe to share between threads: nothing but the TLS context is kept.
     """
 
     def __init__(self, ssl_context: ssl.SSLContext) -> None:
@@ -77,17 +77,30 @@ class DeadlineTransport(httpx.BaseTransport):
                         url,
                         headers=request.headers.raw,
                         content=request.stream,
-                        extensions=_name_for_tls(request),
+                        extensions=_name_for_tls(request) | _call_when_sent(request),
                     )
                 )
             on_error.pop_all()
         return httpx.Response(status_code=response.status, headers=response.headers, stream=_Body(response, connection))
 
 
-def _name_for_tls(request: httpx.Request) -> dict[str, str]:
+def _name_for_tls(request: httpx.Request) -> dict[str, Any]:
     """The name the certificate must be for, where the URL names a checked address instead of a host."""
     name = request.extensions.get("sni_hostname")
     return {"sni_hostname": name} if name else {}
+
+
+def _call_when_sent(request: httpx.Request) -> dict[str, Any]:
+    """A trace of the exchange that calls the request's extension `when_sent` after its last byte was written."""
+    when_sent: Callable[[], None] | None = request.extensions.get("when_sent")
+    if when_sent is None:
+        return {}
+
+    def trace(step: str, _: Any) -> None:
+        if step == "http11.send_request_body.complete":
+            when_sent()
+
+    return {"trace": trace}
 
 
 class _Body(httpx.SyncByteStream):

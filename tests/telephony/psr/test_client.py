@@ -6,6 +6,8 @@ import threading
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from telephony.errors import LocalProtocolError
 from telephony.protocols.events import Channel
@@ -38,9 +40,9 @@ BIG_REQUEST = CreateStreamRequest(
 OK_BODY = json.dumps({"code": "OK", "message": "OK", "data": {"call_id": CALL_ID, "status": "in-progress"}}).encode()
 
 
-def client_of(server, **settings):
-    settings = {"connect_timeout_s": 1.0, "total_timeout_s": 1.0} | settings
-    return PsrClient(server.base_url, TOKEN, **settings)
+def client_of(server, **options):
+    options = {"connect_timeout_s": 1.0, "total_timeout_s": 1.0} | options
+    return PsrClient(server.base_url, TOKEN, **options)
 
 
 def closed_port():
@@ -164,6 +166,43 @@ def test_connection_that_breaks_leaves_the_call_unknown(script, request_):
     assert answer.kind is AnswerKind.INTERRUPTED
     assert classify(answer).dial is DialVerdict.UNKNOWN
     assert len(server.connections) == 1
+
+
+@given(cut_at=st.integers(1, 900))
+@settings(max_examples=25, deadline=None)
+def test_request_cut_after_any_byte_leaves_the_call_unknown(cut_at):
+    def reset_there(connection):
+        connection.read_bytes(cut_at)
+        connection.reset()
+
+    with scripted(reset_there) as server:
+        answer = client_of(server, total_timeout_s=5.0).create_stream(REQUEST)
+
+    assert len(server.requests) == 1
+    assert classify(answer).dial is DialVerdict.UNKNOWN
+
+
+def test_when_sent_is_called_once_and_only_after_the_last_byte():
+    calls: list[bytes] = []
+
+    def answer_when_told(connection):
+        request = connection.read_request()
+        while not calls:
+            time.sleep(0.001)
+        calls.append(request.rpartition(b"--\r\n")[1])
+        connection.answer("200 OK", OK_BODY, "Content-Type: application/json")
+
+    with scripted(answer_when_told) as server:
+        answer = client_of(server, total_timeout_s=5.0).create_stream(REQUEST, when_sent=lambda: calls.append(b"sent"))
+
+    assert (answer.call_id, calls) == (CALL_ID, [b"sent", b"--\r\n"])
+
+
+def test_when_sent_is_not_called_without_a_connection():
+    calls: list[str] = []
+    client = PsrClient(f"http://127.0.0.1:{closed_port()}", TOKEN, connect_timeout_s=1.0, total_timeout_s=1.0)
+    client.create_stream(REQUEST, when_sent=lambda: calls.append("sent"))
+    assert calls == []
 
 
 def silent(connection):
