@@ -1,0 +1,143 @@
+"""How many calls one core carries, what a call costs, and where its time goes.
+
+The server is the product's own process with its ASGI application, a database, recording and transcripts; its agent is
+the OpenAI Realtime one. Vendor and AI service are played by a small C program (`load.c`) on another core. Three parts:
+
+* stages: µs of each step of one 20 ms frame, in this process, beside the plain way of doing it;
+* servers: CPU per call and second, and the time that audio takes through the bridge, for each way of serving sockets
+  and each protocol, beside a bare WebSocket echo on the same server;
+* capacity: the largest number of calls of which 99 of 100 pieces of audio come at most 20 ms later than on an idle
+  machine, by bisection.
+
+D20 is an agent that speaks in pieces of 20 ms, B200 one of 200 ms. Without a C compiler only the stages are measured.
+`--stages`, `--servers`, `--capacity` run one part. All of it takes about eight minutes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.bridge import stages
+from benchmarks.bridge.load import Kind, Latency, Run, Server, compiler, serving
+
+SECONDS: Final = 5.0
+CALLS: Final = (25, 140)
+# Later than this a caller and an agent begin to talk over each other sooner than they would.
+MAX_ADDED_MS: Final = 20.0
+STEP: Final = 20
+MOST_CALLS: Final = 640
+# A generator that is later than this itself measures nothing.
+MAX_LATE_MS: Final = 5.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """One kind of traffic."""
+
+    name: str
+    protocol: str
+    delta_ms: int
+
+
+ECHO: Final = Load("echo", "echo", 20)
+D20: Final = Load("PSR, D20", "psr", 20)
+B200: Final = Load("PSR, B200", "psr", 200)
+UCID: Final = Load("ucid, D20", "ucid", 20)
+
+LOADS: Final[dict[Kind, Sequence[Load]]] = {
+    Kind.DIRECT: (ECHO, D20, B200, UCID),
+    Kind.ASGI: (ECHO, D20),
+    Kind.DAPHNE: (ECHO, D20),
+}
+
+
+def main(argv: list[str]) -> None:
+    """Print the parts that are asked for, all by default."""
+    parts = [part for part in ("--stages", "--servers", "--capacity") if part in argv] or None
+    if parts is None or "--stages" in parts:
+        stages.main()
+    if (os.cpu_count() or 1) < 2 or compiler() is None:
+        print("\nServers and capacity are not measured: that takes two cores and a C compiler (cc, gcc or clang).")
+        return
+    if parts is None or "--servers" in parts:
+        servers()
+    if parts is None or "--capacity" in parts:
+        capacity()
+
+
+def servers() -> None:
+    """CPU and latency for each kind of server."""
+    print(f"\nOne server core, {SECONDS:.0f} s a run, recording and transcripts on. Latencies in ms, p50 / p99.\n")
+    print("| server | load | calls | CPU ms per call and second | to the agent | to the vendor | MiB a call |")
+    print("|---|---|---|---|---|---|---|")
+    for kind, loads in LOADS.items():
+        with serving(kind, sum(CALLS) * len(loads) + 1) as server:
+            idle = server.play("psr", 20, 1, SECONDS)
+            for load in loads:
+                for calls in CALLS:
+                    print(_row(kind, load, calls, _try(server, load, calls), idle.rss_bytes), flush=True)
+
+
+def capacity() -> None:
+    """The largest number of calls within the bound."""
+    print(f"\nMost calls with p99 at most {MAX_ADDED_MS:.0f} ms above one call alone:\n")
+    print("| load | calls on one core | CPU ms per call and second | p50 / p99 to the agent | to the vendor |")
+    print("|---|---|---|---|---|")
+    for load in (D20, B200):
+        with serving(Kind.DIRECT, 4 * MOST_CALLS) as server:
+            idle = server.play(load.protocol, load.delta_ms, 1, SECONDS)
+            best, run = _bisect(server, load, idle)
+        if run is None:
+            print(f"| {load.name} | fewer than {STEP} | | | |")
+        else:
+            print(
+                f"| {load.name} | {best} | {run.cpu_ms_per_call_s:.2f} | {_both(run.up)} | {_both(run.down)} |",
+                flush=True,
+            )
+
+
+def _bisect(server: Server, load: Load, idle: Run) -> tuple[int, Run | None]:
+    most, least, best = MOST_CALLS // STEP, 0, None
+    while most - least > 1:
+        middle = (most + least) // 2
+        run = _try(server, load, middle * STEP)
+        if run is not None and _is_good(run, idle):
+            least, best = middle, run
+        else:
+            most = middle
+    return least * STEP, best
+
+
+def _is_good(run: Run, idle: Run) -> bool:
+    return (
+        run.faults == 0
+        and run.up.p99_ms <= idle.up.p99_ms + MAX_ADDED_MS
+        and run.down.p99_ms <= idle.down.p99_ms + MAX_ADDED_MS
+    )
+
+
+def _try(server: Server, load: Load, calls: int) -> Run | None:
+    try:
+        return server.play(load.protocol, load.delta_ms, calls, SECONDS)
+    except RuntimeError:
+        # It took too long to open them all: that is an answer too.
+        return None
+
+
+def _row(kind: Kind, load: Load, calls: int, run: Run | None, idle_bytes: int) -> str:
+    if run is None:
+        return f"| {kind.value} | {load.name} | {calls} | not carried | | | |"
+    down = "" if load is ECHO else _both(run.down)
+    mark = "" if run.late_ms <= MAX_LATE_MS else f" (load itself late by {run.late_ms:.0f})"
+    memory = max(0, run.rss_bytes - idle_bytes) / calls / 2**20
+    return (
+        f"| {kind.value} | {load.name} | {calls} | {run.cpu_ms_per_call_s:.2f} | {_both(run.up)}{mark} | {down} "
+        f"| {memory:.2f} |"
+    )
+
+
+def _both(latency: Latency) -> str:
+    return f"{latency.p50_ms:.1f} / {latency.p99_ms:.1f}"

@@ -1,0 +1,218 @@
+"""Builds and runs the load generator (`load.c`), and reads the server's side of a run from /proc."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+LOAD_CORE = 1
+START_S = 180
+CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+WARM_UP_S = 2.0
+# A server that has just ended a run still writes down its calls.
+SETTLE_S = 20.0
+
+
+class Kind(StrEnum):
+    """How frames reach the call."""
+
+    DIRECT = "direct"
+    """As the product runs: uvicorn, and frames straight to the call."""
+    ASGI = "asgi"
+    """Uvicorn with its own WebSocket protocol: each frame an ASGI message."""
+    DAPHNE = "daphne"
+    """As `runserver` does it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """From the sending of a piece of audio to its coming out of the other end, in ms."""
+
+    count: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of `calls` at once. `down` is empty for an echo; `late_ms` is how late the generator itself was (p99)."""
+
+    calls: int
+    up: Latency
+    down: Latency
+    late_ms: float
+    faults: int
+    cpu_ms_per_call_s: float
+    cpu_share: float
+    rss_bytes: int
+
+
+@dataclass(slots=True)
+class Server:
+    """A running server and the calls that wait for it."""
+
+    pid: int
+    port: int
+    agent_port: int
+    paths: list[str]
+    stream_path: str
+
+    def play(self, protocol: str, delta_ms: int, calls: int, seconds: float) -> Run:
+        """Play so many calls for so long.
+
+        Raises:
+            RuntimeError: the generator gave up; its words are in the text.
+        """
+        paths = [self._path(protocol) for _ in range(calls)]
+        numbers = (self.port, self.agent_port, protocol, delta_ms, WARM_UP_S, seconds)
+        command = [generator(), *map(str, numbers)]
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CORE}),
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdin.write("".join(f"{path}\n" for path in paths))
+            process.stdin.close()
+            if process.stdout.readline().strip() != "start":
+                self._settle()
+                raise RuntimeError(process.stderr.read().strip())
+            began_s, cpu_s = time.monotonic(), cpu_time_s(self.pid)
+            process.stdout.readline()
+            busy_s, elapsed_s = cpu_time_s(self.pid) - cpu_s, time.monotonic() - began_s
+            rss = rss_bytes(self.pid)
+            words = process.stdout.readline()
+            self._settle()
+            if not words:
+                raise RuntimeError(process.stderr.read().strip())
+        result: dict[str, Any] = json.loads(words)
+        return Run(
+            calls=calls,
+            up=_latency(result["up"]),
+            down=_latency(result["down"]),
+            late_ms=result["lateness"]["p99"] / 1000,
+            faults=result["stalls"] + result["lost"],
+            cpu_ms_per_call_s=busy_s * 1000 / elapsed_s / calls,
+            cpu_share=busy_s / elapsed_s,
+            rss_bytes=rss,
+        )
+
+    def _path(self, protocol: str) -> str:
+        return {"echo": lambda: "/echo", "ucid": lambda: self.stream_path, "psr": self.paths.pop}[protocol]()
+
+    def _settle(self) -> None:
+        deadline_s = time.monotonic() + SETTLE_S
+        while time.monotonic() < deadline_s:
+            cpu_s = cpu_time_s(self.pid)
+            time.sleep(0.5)
+            if cpu_time_s(self.pid) - cpu_s < 0.05:
+                return
+
+
+@contextmanager
+def serving(kind: Kind, calls: int) -> Iterator[Server]:
+    """A server of this kind with a database of its own, and so many calls that wait for their sockets."""
+    agent_port = _free_port()
+    with tempfile.TemporaryDirectory(prefix="trunkline-bench-") as directory:
+        log_path = Path(directory, "server.log")
+        with log_path.open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.bridge.serving", kind.value, str(calls)],
+                env=_environment(directory, agent_port),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert process.stdout is not None
+        try:
+            paths = []
+            while (line := process.stdout.readline().strip()) and not line.startswith("ready "):
+                paths.append(line)
+            if not line:
+                raise RuntimeError(f"the server did not start: {log_path.read_text()[-2000:]}")
+            stream_path = paths.pop()
+            yield Server(process.pid, int(line.rsplit(":", 1)[1]), agent_port, paths, stream_path)
+        finally:
+            if log_path.stat().st_size:
+                print("\n".join(log_path.read_text().splitlines()[:5]), file=sys.stderr)
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+def _environment(directory: str, agent_port: int) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    return kept | {
+        "DATA_DIR": directory,
+        "DEBUG": "0",
+        "ENV_FILE": str(Path(directory, "no.env")),
+        "LOG_LEVEL": "WARNING",
+        "MAX_CALLS_PER_PROCESS": "2000",
+        "OPENAI_API_KEY": "benchmark",
+        "OPENAI_REALTIME_URL": f"ws://127.0.0.1:{agent_port}/v1/realtime",
+        "RECORD_CALLS": "1",
+        # A call whose socket is lost ends at once, and not in the next run.
+        "RESUME_GRACE_S": "0",
+        "SECRET_KEY": "benchmark-" + "0123456789abcdef" * 3,
+    }
+
+
+def compiler() -> str | None:
+    """The C compiler of this machine, None where there is none."""
+    return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+
+
+@lru_cache(maxsize=1)
+def generator() -> str:
+    """The compiled generator, in a directory of its own below the temporary one.
+
+    Raises:
+        RuntimeError: there is no C compiler.
+    """
+    command = compiler()
+    if command is None:
+        raise RuntimeError("the load generator needs a C compiler (cc, gcc or clang)")
+    source = Path(__file__).with_name("load.c")
+    target = Path(tempfile.mkdtemp(prefix="trunkline-load-"), "load")
+    subprocess.run([command, "-O3", "-o", str(target), str(source)], check=True)
+    return str(target)
+
+
+def cpu_time_s(pid: int) -> float:
+    """User and system time of a process so far (Source: proc(5), /proc/pid/stat, fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS_PER_S
+
+
+def rss_bytes(pid: int) -> int:
+    """Resident memory of a process (Source: proc(5), /proc/pid/statm, field 2)."""
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES
+
+
+def _latency(histogram: dict[str, int]) -> Latency:
+    return Latency(histogram["count"], histogram["p50"] / 1000, histogram["p99"] / 1000, histogram["max"] / 1000)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
