@@ -60,6 +60,7 @@ class ContactState(TextChoices):
     EXHAUSTED = "exhausted", "Attempts used up"
     BLOCKED = "blocked", "Blocked by a rule"
     CANCELED = "canceled", "Canceled"
+    TEST = "test", "Test call"
 
 
 class ImportState(TextChoices):

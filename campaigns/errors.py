@@ -54,6 +54,14 @@ class CallRequestRefused(CampaignsError):
         self.code = code
 
 
+class CallTestRefused(CampaignsError):
+    """A test call may not be placed; `code` is the gate that is closed, or says what is wrong with the number."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
 class BadCallToken(CampaignsError):
     """A call token is malformed, forged or expired; `code` says which."""
 

@@ -70,7 +70,11 @@ CONTACT_STEPS: Mapping[ContactState, frozenset[ContactState]] = {
     K.EXHAUSTED: frozenset({K.DONE}),
     K.BLOCKED: frozenset({K.DONE}),
     K.CANCELED: frozenset({K.DONE}),
+    # Stands for one test call, and goes nowhere.
+    K.TEST: frozenset(),
 }
+# Those a campaign is about; a test call stands apart.
+REAL_CONTACT_STATES = tuple(state for state in K if state is not K.TEST)
 FINAL_CONTACT_STATES = (K.DONE, K.EXHAUSTED, K.BLOCKED, K.CANCELED)
 
 S = TypeVar("S", AttemptState, ContactState)

@@ -16,7 +16,7 @@ from campaigns.api import fields
 from campaigns.api.filters import CampaignFilter
 from campaigns.api.serializers import StrictInput, StrictModelSerializer
 from campaigns.api.views import ReadOnlyView, enqueue_on_commit, refuse_body, token_of
-from campaigns.enums import CampaignState, ContactState, Outcome
+from campaigns.enums import CampaignState, Outcome
 from campaigns.models import Campaign
 from campaigns.policies.cadence import parse_cadence
 from campaigns.policies.calling_window import parse_window
@@ -24,6 +24,9 @@ from campaigns.policies.parameter_template import parse_template
 from campaigns.queries.blockers import blockers
 from campaigns.queries.stats import campaign_stats
 from campaigns.services import campaigns, definitions
+from campaigns.services.test_calls import Told, claim_test_call
+from campaigns.states import REAL_CONTACT_STATES
+from campaigns.tasks.dialing import place_call
 from campaigns.tasks.launching import fill_contacts
 
 MAX_CONCURRENT_CALLS = 10_000
@@ -105,6 +108,18 @@ class CloneSerializer(StrictInput):
     name = fields.TextField(max_length=200)
 
 
+class CallTestSerializer(StrictInput):
+    phone_number = fields.PhoneNumberField()
+    name = fields.TextField(max_length=200, required=False, help_text="Left out: the customer's own")
+    attributes = fields.AttributesField(
+        required=False, help_text="What the parameters are filled with; left out: the customer's, else the first row's"
+    )
+
+
+class CallTestClaimSerializer(serializers.Serializer[Any]):
+    attempt = serializers.UUIDField(help_text="See `call-attempts/`")
+
+
 class HourSerializer(serializers.Serializer[Any]):
     hour_at = serializers.DateTimeField()
     attempts = serializers.IntegerField()
@@ -116,7 +131,7 @@ def _counts(names: list[str], text: str) -> serializers.DictField:
 
 
 class CampaignStatsSerializer(serializers.Serializer[Any]):
-    contacts = _counts(ContactState.values, "Contacts by state")
+    contacts = _counts([state.value for state in REAL_CONTACT_STATES], "Contacts by state")
     contacts_total = serializers.IntegerField()
     attempts = serializers.IntegerField(help_text="That were really placed")
     answered = serializers.IntegerField()
@@ -199,6 +214,24 @@ class CampaignView(ReadOnlyView):
             self.get_object().pk, name=given.validated_data["name"], user=token_of(request).user, now=timezone.now()
         )
         return self.shown(copy, is_new=True)
+
+    @extend_schema(request=CallTestSerializer, responses={202: CallTestClaimSerializer})
+    @action(detail=True, methods=["post"], url_path="test-call")
+    def test_call(self, request: Request, pk: str) -> Response:
+        """Call one number to hear the campaign, in any state of it. It counts for the number's caps, in no stats."""
+        given = CallTestSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        values = given.validated_data
+        claimed = claim_test_call(
+            self.get_object().pk,
+            values["phone_number"],
+            told=Told(values.get("name"), values.get("attributes")),
+            user=token_of(request).user,
+            now=timezone.now(),
+        )
+        enqueue_on_commit(place_call, attempt_id=str(claimed.attempt_id), fence=claimed.fence)
+        body = CallTestClaimSerializer({"attempt": claimed.attempt_id}).data
+        return Response(body, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(responses=CampaignStatsSerializer)
     @action(detail=True, methods=["get"])

@@ -84,6 +84,7 @@ class CallAttemptSerializer(StrictModelSerializer[CallAttempt]):
             "hangup_cause",
             "switch_call_id",
             "is_counted",
+            "is_test",
             "claimed_at",
             "dispatched_at",
             "placed_at",

@@ -39,6 +39,7 @@ ACCESS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "resume": OPERATORS,
         "cancel": MANAGER,
         "clone": MANAGER,
+        "test_call": MANAGER,
         "stats": EVERYONE,
         "blockers": EVERYONE,
     },

@@ -42,6 +42,7 @@ class CallAttempt(models.Model):
     allowed_by = models.JSONField(
         null=True, help_text="The rules and facts that let the call through: policies.eligibility.allowed_by"
     )
+    is_test = models.BooleanField("test call", default=False, help_text="Placed by hand to hear the campaign")
     is_counted = models.BooleanField("counted", default=False, help_text="Whether it counts against attempts and caps")
 
     class Meta:

@@ -110,7 +110,11 @@ class Contact(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["campaign", "customer"], name="one_contact_per_campaign_and_customer"),
+            models.UniqueConstraint(
+                fields=["campaign", "customer"],
+                condition=~Q(state=ContactState.TEST),
+                name="one_contact_per_campaign_and_customer",
+            ),
             models.CheckConstraint(
                 condition=~Q(state=ContactState.PENDING) | Q(next_attempt_at__isnull=False),
                 name="a_waiting_contact_has_a_time",

@@ -90,6 +90,19 @@ ENDING_GATES: Mapping[Gate, Outcome] = {
     Gate.CONSENT: Outcome.BLOCKED,
     Gate.MAX_ATTEMPTS: Outcome.BLOCKED,
 }
+# What protects a customer's peace says nothing against a person of the house who wants to hear the campaign.
+NOT_ASKED_OF_TEST_CALLS = frozenset(
+    {
+        Gate.CAMPAIGN,
+        Gate.AGENT,
+        Gate.CONSENT,
+        Gate.MAX_ATTEMPTS,
+        Gate.BLACKOUT,
+        Gate.WINDOW,
+        Gate.NUMBER_CAP,
+        Gate.RECENT_CALL,
+    }
+)
 OVER_STATES = frozenset({CampaignState.CANCELED, CampaignState.FINISHED})
 
 
@@ -184,6 +197,11 @@ def dial_gates(facts: DialFacts, now: datetime) -> list[GateState]:
             facts.use.rested_at,
         ),
     ]
+
+
+def call_test_gates(facts: DialFacts, now: datetime) -> list[GateState]:
+    """Every gate that is asked before the marker of a test call, in order."""
+    return [state for state in dial_gates(facts, now) if state.code not in NOT_ASKED_OF_TEST_CALLS]
 
 
 def gate(code: Gate, is_open: bool, reason: str, opens_at: datetime | None = None) -> GateState:

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, Min, QuerySet, Sum
 
-from campaigns.enums import AttemptState, CampaignState, ContactState, ImportState, Outcome, StepState
+from campaigns.enums import AttemptState, CampaignState, ImportState, Outcome, StepState
 from campaigns.models import (
     BridgeNode,
     Call,
@@ -27,7 +27,7 @@ from campaigns.models import (
 )
 from campaigns.queries.agent_outages import agents_out
 from campaigns.queries.health import BRIDGE_SEEN
-from campaigns.states import OPEN_ATTEMPT_STATES
+from campaigns.states import OPEN_ATTEMPT_STATES, REAL_CONTACT_STATES
 
 RECENT = timedelta(hours=1)
 NODE_GAUGES: Mapping[str, str] = {
@@ -76,7 +76,7 @@ def _dialing(now: datetime) -> Iterator[Gauge]:
     yield _by(
         "campaigns", "Campaigns by state", "state", CampaignState.values, _counts(Campaign.objects.all(), "state")
     )
-    yield _by("contacts", "Contacts by state", "state", ContactState.values, _counts(Contact.objects.all(), "state"))
+    yield _by("contacts", "Contacts by state", "state", REAL_CONTACT_STATES, _counts(Contact.objects.all(), "state"))
     yield _by("attempts_open", "Open attempts by state", "state", OPEN_ATTEMPT_STATES, _counts(open_attempts, "state"))
     yield _one(
         "attempts_overdue",

@@ -20,7 +20,7 @@ from campaigns.queries.stats import (
     ratio,
     traffic_of,
 )
-from campaigns.states import FINAL_CONTACT_STATES
+from campaigns.states import FINAL_CONTACT_STATES, REAL_CONTACT_STATES
 
 LATEST_CALLS_SHOWN = 8
 LIVE_CALLS_SHOWN = 30
@@ -84,9 +84,9 @@ def overview(now: datetime) -> Overview:
 def progress_of(campaigns: Iterable[Campaign]) -> list[Progress]:
     """These campaigns with their contacts by state, in the same order; one query for all of them."""
     campaigns = list(campaigns)
-    counts = {campaign.pk: {state.value: 0 for state in ContactState} for campaign in campaigns}
+    counts = {campaign.pk: {state.value: 0 for state in REAL_CONTACT_STATES} for campaign in campaigns}
     rows = (
-        Contact.objects.filter(campaign__in=campaigns)
+        Contact.objects.filter(campaign__in=campaigns, state__in=REAL_CONTACT_STATES)
         .order_by()
         .values_list("campaign_id", "state")
         .annotate(total=Count("pk"))

@@ -20,11 +20,13 @@ from django.db.models import Avg, Count, DateTimeField, Field, FloatField, Func,
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
-from campaigns.enums import AttemptState, ContactState, Outcome
+from campaigns.enums import AttemptState, Outcome
 from campaigns.models import Call, CallAttempt, Contact
+from campaigns.states import REAL_CONTACT_STATES
 
 HOURS_SHOWN = 24
-COUNTED = Q(is_counted=True) | Q(state=AttemptState.IN_CALL)
+# Test calls are no part of any statistics.
+COUNTED = Q(is_test=False) & (Q(is_counted=True) | Q(state=AttemptState.IN_CALL))
 ANSWERED = COUNTED & Q(answered_at__isnull=False)
 
 
@@ -108,7 +110,7 @@ def ratio(part: int, whole: int) -> float | None:
 def campaign_stats(campaign_id: int, now: datetime) -> CampaignStats:
     """The numbers of one campaign; `by_hour` covers the 24 clock hours that end with the current one."""
     attempts = CallAttempt.objects.filter(campaign_id=campaign_id)
-    calls = Call.objects.filter(attempt__campaign_id=campaign_id)
+    calls = Call.objects.filter(attempt__campaign_id=campaign_id, attempt__is_test=False)
     traffic = traffic_of(attempts)
     contacts = contacts_by_state(Contact.objects.filter(campaign_id=campaign_id))
     return CampaignStats(
@@ -133,14 +135,17 @@ def traffic_of(attempts: QuerySet[CallAttempt]) -> Traffic:
         contacts_dialed=Count("contact_id", filter=COUNTED, distinct=True),
         contacts_answered=Count("contact_id", filter=ANSWERED, distinct=True),
     )
-    ended = attempts.exclude(outcome="").order_by().values_list("outcome").annotate(total=Count("pk"))
+    ended = (
+        attempts.filter(is_test=False).exclude(outcome="").order_by().values_list("outcome").annotate(total=Count("pk"))
+    )
     return Traffic(**totals, outcomes={outcome.value: 0 for outcome in Outcome} | dict(ended))
 
 
 def contacts_by_state(contacts: QuerySet[Contact]) -> dict[str, int]:
-    """How many of these contacts stand in each state; every state is named."""
+    """How many of these contacts stand in each state; every state is named but that of test calls."""
     counted = contacts.order_by().values_list("state").annotate(total=Count("pk"))
-    return {state.value: 0 for state in ContactState} | dict(counted)
+    found = dict(counted)
+    return {state.value: found.get(state, 0) for state in REAL_CONTACT_STATES}
 
 
 def live_call_ids() -> list[UUID]:

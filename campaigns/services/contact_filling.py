@@ -35,7 +35,7 @@ def fill_block(campaign_id: int, *, now: datetime, limit: int = BLOCK_ENTRIES) -
             Campaign.objects.filter(pk=campaign_id).update(contacts_filled_to=entry_ids[-1], updated_at=now)
             return True
         Campaign.objects.filter(pk=campaign_id).update(contacts_filled_at=now, updated_at=now)
-        contacts = Contact.objects.filter(campaign=campaign).count()
+        contacts = Contact.objects.filter(campaign=campaign).exclude(state=ContactState.TEST).count()
         CampaignEvent.objects.create(
             campaign=campaign,
             at=now,
@@ -64,7 +64,7 @@ def _insert(campaign: Campaign, list_ids: list[int], *, first: int, last: int, n
         FROM {entry} e JOIN {customer} c ON c.id = e.customer_id
         WHERE e.list_id IN ({lists}) AND e.id BETWEEN %s AND %s
         ORDER BY e.id
-        ON CONFLICT (campaign_id, customer_id) DO NOTHING
+        ON CONFLICT (campaign_id, customer_id) WHERE NOT (state = 'test') DO NOTHING
     """.format(**names)  # noqa: S608  see above
     at = connection.ops.adapt_datetimefield_value(now)
     with connection.cursor() as cursor:

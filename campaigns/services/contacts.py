@@ -53,7 +53,7 @@ def correct_contact(contact_id: int, end: AttemptEnd) -> Contact:
     contact.last_outcome = end.outcome
     contact.disposition = end.disposition or contact.disposition
     has_open_attempt = CallAttempt.objects.filter(contact_id=contact_id).exclude(state=AttemptState.ENDED).exists()
-    if contact.state != ContactState.DONE and not has_open_attempt:
+    if contact.state not in (ContactState.DONE, ContactState.TEST) and not has_open_attempt:
         contact.state = next_state(CONTACT_STEPS, ContactState(contact.state), ContactState.DONE)
         contact.state_reason = end.reason
         contact.next_attempt_at = None
@@ -76,7 +76,9 @@ def finish_waiting(waiting: QuerySet[Contact], *, state: ContactState, reason: s
 
 
 def record_contact_finished(contact: Contact, *, now: datetime) -> None:
-    """Put `contact.finished` into the outbox."""
+    """Put `contact.finished` into the outbox; a test call finishes no contact."""
+    if contact.state == ContactState.TEST:
+        return
     record_event(
         type=WebhookEvent.CONTACT_FINISHED,
         subject=str(contact.pk),

@@ -21,7 +21,14 @@ from campaigns.enums import AttemptState, Outcome, TrunkHold
 from campaigns.errors import IllegalTransition
 from campaigns.models import Agent, CallAttempt, Campaign, CampaignEvent, Contact
 from campaigns.policies import call_tokens
-from campaigns.policies.eligibility import allowed_by, dial_gates, first_closed, refusal_outcome, refusal_retry_at
+from campaigns.policies.eligibility import (
+    allowed_by,
+    call_test_gates,
+    dial_gates,
+    first_closed,
+    refusal_outcome,
+    refusal_retry_at,
+)
 from campaigns.policies.parameter_template import Recipient, parse_template
 from campaigns.policies.stream_channels import stream_channel
 from campaigns.queries.agent_outages import outage_of
@@ -78,7 +85,8 @@ def mark(attempt_id: UUID, fence: int, *, now: datetime) -> DialOrder | None:
         contact = attempt.contact
         _queue_for_trial(contact.campaign.agent_id, now)
         facts = facts_for(contact, now=now, frozen_number=attempt.phone_number)
-        closed = first_closed(dial_gates(facts, now))
+        gates = call_test_gates if attempt.is_test else dial_gates
+        closed = first_closed(gates(facts, now))
         if closed is not None:
             outcome = refusal_outcome(closed, facts.campaign_state)
             end_attempt(

@@ -12,14 +12,16 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from campaigns.enums import CampaignState, Role, TrunkHold
-from campaigns.errors import CampaignNotReady, CampaignsError
+from campaigns.errors import CallTestRefused, CampaignNotReady, CampaignsError
 from campaigns.models import Campaign
 from campaigns.queries.contacts import contacts_matching
 from campaigns.queries.live import campaign_now
 from campaigns.queries.overview import progress_of
 from campaigns.services import campaigns as lifecycle
+from campaigns.services.test_calls import Told, claim_test_call
 from campaigns.services.trunks import release_hold
 from campaigns.states import CampaignAction
+from campaigns.tasks.dialing import place_call
 from campaigns.tasks.launching import fill_contacts
 from campaigns.tasks.sending import send
 from campaigns.web.access import ROLES_FOR, may, page, roles_of, sees_numbers, signed_in
@@ -90,6 +92,7 @@ def show_campaign(request: HttpRequest, campaign_id: int) -> HttpResponse:
         "is_filtered": any(wanted.values()),
         "shows_numbers": shows_numbers,
         "live_path": f"/live/campaigns/{campaign_id}",
+        "may_test": Role.MANAGER in roles_of(user),
         "may_release_trunk": found.campaign.trunk.hold != TrunkHold.NONE and Role.MANAGER in roles_of(user),
         "buttons": [(action.value, *WORDS[action][:2]) for action in ROLES_FOR if may(user, action)],
     }
@@ -122,6 +125,27 @@ def step_campaign(request: HttpRequest, campaign_id: int, action: str) -> HttpRe
             # Contacts are made at once. Without a broker the launch stands, and `start_scheduled` takes it up.
             send(fill_contacts, campaign_id=campaign_id)
         messages.success(request, f"“{campaign.name}” {WORDS[step][2]}.")
+    return redirect("campaign", campaign_id)
+
+
+@require_POST
+@page
+def place_test_call(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    """Call one number to hear the campaign, then back to it."""
+    user = signed_in(request.user)
+    if Role.MANAGER not in roles_of(user):
+        raise PermissionDenied("Only a manager places test calls.")
+    number = request.POST.get("phone_number", "")
+    get_object_or_404(Campaign, pk=campaign_id)
+    try:
+        claimed = claim_test_call(campaign_id, number, told=Told(), user=user, now=timezone.now())
+    except CallTestRefused as refusal:
+        messages.error(request, refusal.detail)
+    else:
+        if send(place_call, attempt_id=str(claimed.attempt_id), fence=claimed.fence):
+            messages.success(request, "The test call is on its way.")
+        else:
+            messages.error(request, "The test call was not placed: the broker does not answer.")
     return redirect("campaign", campaign_id)
 
 

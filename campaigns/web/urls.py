@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.cache import never_cache
 
 from campaigns.web.calls import list_calls, show_call, show_waveform
-from campaigns.web.campaigns import list_campaigns, release_trunk, show_campaign, step_campaign
+from campaigns.web.campaigns import list_campaigns, place_test_call, release_trunk, show_campaign, step_campaign
 from campaigns.web.contacts import list_customer_lists, show_contact
 from campaigns.web.overview import show_overview
 from campaigns.web.recordings import play_recording
@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", show_overview, name="overview"),
     path("campaigns/", list_campaigns, name="campaigns"),
     path("campaigns/<int:campaign_id>/", show_campaign, name="campaign"),
+    path("campaigns/<int:campaign_id>/test-call/", place_test_call, name="test_call"),
     path("campaigns/<int:campaign_id>/release-trunk/", release_trunk, name="release_trunk"),
     path("campaigns/<int:campaign_id>/<str:action>/", step_campaign, name="campaign_step"),
     path("contacts/<int:contact_id>/", show_contact, name="contact"),

@@ -8,7 +8,8 @@ import pytest
 from django.utils import timezone
 
 from campaigns.enums import CampaignState, ContactState, Outcome
-from campaigns.models import Campaign, CampaignEvent, Contact
+from campaigns.models import BridgeNode, CallAttempt, Campaign, CampaignEvent, Contact, Heartbeat, Trunk
+from campaigns.tasks.dialing import place_call
 from campaigns.tasks.launching import fill_contacts
 from tests.factories import (
     make_agent,
@@ -197,6 +198,24 @@ def test_a_clone_is_a_draft_under_another_name(manager):
 def test_a_clone_needs_a_free_name(manager, body, status, code):
     answer = manager.post(path(make_campaign("Survey"), "clone/"), body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_a_test_call_is_on_its_way(manager, monkeypatch, django_capture_on_commit_callbacks):
+    sent = []
+    monkeypatch.setattr(place_call, "apply_async", lambda *, kwargs: sent.append(kwargs))
+    BridgeNode.objects.create(name="b1", capacity=1, seen_at=timezone.now() + timedelta(hours=1))
+    Heartbeat.objects.create(name="dial", at=timezone.now())
+    campaign = make_campaign(state=CampaignState.DRAFT)
+    body = {"phone_number": "0912345678", "name": "Ada", "attributes": {"plan": "Gold"}}
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = manager.post(path(campaign, "test-call/"), body)
+    attempt = CallAttempt.objects.get()
+    assert (answer.status_code, answer.json()) == (202, {"attempt": str(attempt.pk)})
+    assert sent == [{"attempt_id": str(attempt.pk), "fence": attempt.fence}]
+    assert (attempt.contact.name, attempt.contact.attributes) == ("Ada", {"plan": "Gold"})
+    Trunk.objects.update(is_enabled=False)
+    refused = manager.post(path(campaign, "test-call/"), body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "trunk_disabled")
 
 
 def test_stats_are_the_campaigns_own(supervisor):

@@ -9,6 +9,7 @@ import pytest
 from campaigns.enums import AttemptState, ContactState, Outcome
 from campaigns.models import CallAttempt
 from campaigns.queries.stats import HourCount, attempts_by_hour, campaign_stats, midnight, ratio
+from campaigns.states import REAL_CONTACT_STATES
 from tests.factories import NOW, make_attempt, make_call, make_campaign, make_contact
 
 pytestmark = pytest.mark.django_db
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.django_db
 def test_campaign_stats_of_an_empty_campaign_are_zeros_without_rates():
     stats = campaign_stats(make_campaign().id, NOW)
 
-    assert stats.contacts == {state.value: 0 for state in ContactState}
+    assert stats.contacts == {state.value: 0 for state in REAL_CONTACT_STATES}
     assert stats.outcomes == {outcome.value: 0 for outcome in Outcome}
     assert (stats.contacts_total, stats.attempts, stats.answered, stats.live_calls) == (0, 0, 0, 0)
     assert (stats.answer_rate, stats.asr, stats.acd_s) == (None, None, None)
