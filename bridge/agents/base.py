@@ -168,10 +168,12 @@ class AgentSession(Protocol):
     """One conversation. Iterate it for events; iteration ends when the agent has nothing more to say, ever.
 
     `speaks_first` says whether it owes the customer words once connected: where none come in time it is taken for dead.
+    An agent that sends audio on in pieces anyway is given `piece_ms` of it at once; 0 gives it as it comes.
     """
 
     input_rate_hz: int
     output_rate_hz: int
+    piece_ms: int
     speaks_first: bool
     barge_in: BargeIn
 

@@ -40,6 +40,7 @@ class EchoSession:
 
     input_rate_hz = RATE_HZ
     output_rate_hz = RATE_HZ
+    piece_ms = 0
     speaks_first = False
     barge_in = BargeIn.OFF
 

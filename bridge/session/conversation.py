@@ -153,6 +153,7 @@ class Conversation:
         resampler = Resampler(call.codec.capabilities.in_rate_hz, session.input_rate_hz, call.resampler)
         if self.number == 1:
             call.counters.resample_delay_ms += resampler.delay_ms
+        call.inbox.give_pieces(session.piece_ms)
         fed_ms = 0.0
         try:
             while True:

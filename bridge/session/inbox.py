@@ -62,6 +62,7 @@ class AgentInbox:
     def __init__(self, rate_hz: int, max_audio_ms: int) -> None:
         self._bytes_per_ms = rate_hz * PCM16_SAMPLE_BYTES / 1000
         self._max_audio_bytes = int(max_audio_ms * self._bytes_per_ms)
+        self._piece_bytes = 0
         self._audio_bytes = 0
         self._dropped_bytes = 0
         self._notices = 0
@@ -73,13 +74,18 @@ class AgentInbox:
         """How much audio gave way."""
         return int(self._dropped_bytes / self._bytes_per_ms)
 
+    def give_pieces(self, piece_ms: int) -> None:
+        """From now on `get` gives this much audio at once and waits for it; 0 gives it as it came."""
+        self._piece_bytes = int(piece_ms * self._bytes_per_ms)
+
     def put_audio(self, audio: CustomerAudio) -> None:
         """Queue audio, dropping the oldest beyond the bound."""
         self._entries.append(audio)
         self._audio_bytes += len(audio.pcm)
         while self._audio_bytes > self._max_audio_bytes:
             self._drop_oldest_audio()
-        self._has_entry.set()
+        if self._audio_bytes >= self._piece_bytes:
+            self._has_entry.set()
 
     def put(self, notice: Notice) -> bool:
         """Queue a notice; False where there are too many and it was dropped."""
@@ -91,15 +97,19 @@ class AgentInbox:
         return True
 
     async def get(self) -> CustomerAudio | Notice:
-        """The oldest entry; waits for one."""
-        while not self._entries:
+        """The oldest entry; waits for one, and for a whole piece of audio unless a notice waits behind it."""
+        while not self._entries or (not self._notices and self._audio_bytes < self._piece_bytes):
             self._has_entry.clear()
             await self._has_entry.wait()
         entry = self._entries.popleft()
-        if isinstance(entry, CustomerAudio):
-            self._audio_bytes -= len(entry.pcm)
-        else:
+        if not isinstance(entry, CustomerAudio):
             self._notices -= 1
+            return entry
+        while len(entry.pcm) < self._piece_bytes and self._entries and isinstance(self._entries[0], CustomerAudio):
+            following = self._entries[0]
+            self._entries.popleft()
+            entry = CustomerAudio(entry.pcm + following.pcm, following.ended_ms)
+        self._audio_bytes -= len(entry.pcm)
         return entry
 
     def start_over(self) -> None:

@@ -73,6 +73,8 @@ class LiveCallAgent:
 class LiveCallSession:
     """One conversation (see `AgentSession`)."""
 
+    piece_ms = MIN_CHUNK_MS
+
     def __init__(self, channel: grpc.aio.Channel, brief: Brief, config: LiveCallConfig) -> None:
         self.input_rate_hz = config.input_rate_hz
         self.output_rate_hz = config.output_rate_hz

@@ -96,6 +96,7 @@ class RealtimeAgent:
 class RealtimeSession:
     """One conversation with a model (see `AgentSession`)."""
 
+    piece_ms = APPEND_MS
     barge_in = BargeIn.BRIDGE
 
     def __init__(self, socket: AgentSocket, config: RealtimeConfig, brief: Brief) -> None:

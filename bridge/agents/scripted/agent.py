@@ -67,6 +67,7 @@ class ScriptedSession:
 
     input_rate_hz = EAR_HZ
     output_rate_hz = VOICE_HZ
+    piece_ms = 0
     speaks_first = True
     barge_in = BargeIn.BRIDGE
 

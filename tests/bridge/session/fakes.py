@@ -224,10 +224,12 @@ class ScriptedAgent:
         refuses: bool = False,
         refusals: int = 0,
         takes_s: float = 0.0,
+        piece_ms: int = 0,
         deaf_after_ms: float | None = None,
     ) -> None:
         self.speaks_first = speaks_first
         self.barge_in = barge_in
+        self.piece_ms = piece_ms
         self.heard = bytearray()
         self.log: list[tuple] = []
         self.is_closed = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from bridge.session.inbox import (
     MAX_NOTICES,
     AgentInbox,
@@ -26,6 +28,23 @@ def test_oldest_audio_gives_way_and_notices_stay():
 
     assert run(drain()) == [KeyPressed("1"), CustomerAudio(bytes(320), 40), CustomerAudio(bytes(320), 60)]
     assert inbox.dropped_ms == 20
+
+
+def test_audio_comes_in_pieces_and_a_notice_does_not_wait_for_one():
+    async def scenario():
+        inbox, loop = AgentInbox(8_000, max_audio_ms=2_000), asyncio.get_running_loop()
+        inbox.give_pieces(40)
+        for number in range(1, 6):
+            loop.call_later(number, inbox.put_audio, CustomerAudio(bytes([number]) * 320, number * 20))
+        loop.call_later(5.5, inbox.put, KeyPressed("1"))
+        return [(await inbox.get(), loop.time()) for _ in range(4)]
+
+    assert run(scenario()) == [
+        (CustomerAudio(b"\x01" * 320 + b"\x02" * 320, 40), 2.0),
+        (CustomerAudio(b"\x03" * 320 + b"\x04" * 320, 80), 4.0),
+        (CustomerAudio(b"\x05" * 320, 100), 5.5),
+        (KeyPressed("1"), 5.5),
+    ]
 
 
 def test_notices_are_bounded():
