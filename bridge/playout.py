@@ -35,6 +35,10 @@ CLOCK_TOLERANCE_MS: Final = 0.01
 MAX_REMEMBERED_CUTS: Final = 32
 # Utterances heard to their end, of which the vendor may still say so.
 MAX_REMEMBERED_HEARD: Final = 8
+# Between the playing of a mark and the arrival of a flush that was sent on its word: a usual network, there and back.
+ROUND_TRIP_MS: Final = 60
+# A mark that seems dropped so little before our estimate may have been played, and been under way when we flushed.
+UNDER_WAY_MS: Final = 250
 # How long after an interruption the vendor's word still corrects what was heard.
 LATE_ACK_MS: Final = 500
 # A vendor that plays later than this is not believed: its clock, not the line, is wrong.
@@ -62,7 +66,10 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """An utterance that will not be heard to its end; `start_ms` is None where nothing of it was ever sent."""
+    """An utterance that is cut short; `start_ms` is None where nothing of it was ever sent.
+
+    `heard_ms` counts what the vendor plays on where it cannot be told to stop.
+    """
 
     item_id: str
     heard_ms: int
@@ -150,15 +157,18 @@ class _CutItem:
     item: _Item
     cut: Cut
     at_ms: float
+    heard_until_ms: float
 
     def correct(self, ack: PlaybackAcknowledged, now_ms: float) -> Cut | None:
         """The cut as the vendor's word shows it, None where it shows nothing new."""
         if not self.item.segments:
             return None
-        heard_ms: float = min(self.cut.heard_ms, ack.heard_ms)
+        heard_ms: float = self.cut.heard_ms
         if ack.was_played:
             late_ms = now_ms - self.item.heard_at_ms(ack.heard_ms)
-            heard_ms = self.item.heard_ms(self.at_ms - late_ms)
+            heard_ms = self.item.heard_ms(self.heard_until_ms - late_ms)
+        elif heard_ms - ack.heard_ms > UNDER_WAY_MS:
+            heard_ms = ack.heard_ms
         if int(heard_ms) == self.cut.heard_ms:
             return None
         self.cut = replace(self.cut, heard_ms=int(heard_ms))
@@ -174,6 +184,7 @@ class Playout:
         self._lead_ms = capabilities.lead_ms
         self._link_ms = float(capabilities.link_ms)
         self._has_flush = capabilities.has_flush
+        self._has_playback_ack = capabilities.has_playback_ack
         self._queue_end_ms = float("-inf")
         self._run = _Run(sent_ms=0.0, start_ms=self._link_ms, floor_ms=0.0)
         self._items: dict[str, _Item] = {}
@@ -270,13 +281,14 @@ class Playout:
             return None
         return item.sent_end_ms() if item.segments else float("-inf")
 
-    def interrupt(self, now_ms: float) -> Interruption | None:
+    def interrupt(self, now_ms: float, *, is_line_gone: bool = False) -> Interruption | None:
         """Drop what was not sent, and what was not heard where the vendor can flush; None when all was heard.
 
-        Without a flush the vendor still plays out the lead; the report counts what was heard when the customer spoke.
+        Without a flush the vendor still plays out the lead, and that counts as heard; not where the line is gone.
         """
         if self.current_item_id(now_ms) is None:
             return None
+        heard_until_ms = now_ms if is_line_gone else self._stops_at_ms(now_ms)
         cuts = []
         open_item_id = None
         for item in list(self._items.values()):
@@ -284,7 +296,7 @@ class Playout:
                 continue
             if item.segments and not item.is_ended:
                 open_item_id = item.item_id
-            cuts.append(self._cut_off(item, now_ms))
+            cuts.append(self._cut_off(item, now_ms, heard_until_ms))
         was_ahead = self._queue_end_ms > now_ms
         self._waiting_bytes = 0
         if self._has_flush and was_ahead:
@@ -336,14 +348,20 @@ class Playout:
         item.add_segment(start_ms, length_ms)
         return SentAudio(PlayAudio(pcm, item.item_id, int(offset_ms)), start_ms)
 
-    def _cut_off(self, item: _Item, now_ms: float) -> Cut:
+    def _stops_at_ms(self, now_ms: float) -> float:
+        """When the vendor falls silent if interrupted now; never before its end where it cannot be told."""
+        if not self._has_flush:
+            return float("inf")
+        return now_ms + ROUND_TRIP_MS if self._has_playback_ack else now_ms
+
+    def _cut_off(self, item: _Item, now_ms: float, heard_until_ms: float) -> Cut:
         received_ms = int(self._received_ms(item))
-        cut = Cut(item.item_id, int(self.heard_ms(item.item_id, now_ms)), received_ms, item.start_ms)
+        cut = Cut(item.item_id, int(self.heard_ms(item.item_id, heard_until_ms)), received_ms, item.start_ms)
         del self._items[item.item_id]
         item.waiting.clear()
         if len(self._cut) >= MAX_REMEMBERED_CUTS:
             del self._cut[next(iter(self._cut))]
-        self._cut[item.item_id] = _CutItem(item, cut, now_ms)
+        self._cut[item.item_id] = _CutItem(item, cut, now_ms, heard_until_ms)
         return cut
 
     def _move_run(self, by_ms: float) -> None:

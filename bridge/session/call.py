@@ -108,7 +108,7 @@ def _first(ends: ExceptionGroup[CallOver]) -> CallOver:
 async def _leave(call: LiveCall, over: CallOver) -> CallSummary:
     ended_ms = call.now_ms()
     await _part(call, over)
-    interruption = call.playout.interrupt(ended_ms)
+    interruption = call.playout.interrupt(ended_ms, is_line_gone=True)
     for cut in interruption.cuts if interruption is not None else ():
         call.turns.agent_cut(cut, ended_ms)
     call.counters.dropped_ms = call.inbox.dropped_ms

@@ -91,7 +91,7 @@ class Limits:
     transfer_wait_s: float = 30.0
     action_s: float = 2.0
     inbound_queue_ms: int = 2_000
-    barge_in_ms: int = 200
+    barge_in_ms: int = 120
     max_message_bytes: int = 256 * 1024
     max_messages_per_s: int = 200
     max_bytes_per_s: int = 512 * 1024

@@ -42,6 +42,8 @@ from telephony.protocols.strict_json import read_json_object, shown
 
 CLOSE_BAD_START: Final = 4400
 CLOSE_WRONG_WORKSPACE: Final = 4403
+# By `has_kill_audio`: a client that cannot drop audio talks on for the lead when its customer interrupts.
+LEAD_MS: Final = {True: 400, False: 200}
 
 _MAX_FIELD_CHARS: Final = 128
 _MAX_URL_BYTES: Final = 2048
@@ -65,7 +67,7 @@ class LiveCallServerCodec:
         tells_audio_format: bool = False,
         in_rate_hz: int = 16_000,
         chunk_ms: int = 80,
-        lead_ms: int = 400,
+        lead_ms: int | None = None,
         link_ms: int = 150,
     ) -> None:
         """The handshake's path names `call_id` and `customer_phone_number`; without one the client's word is taken.
@@ -83,7 +85,7 @@ class LiveCallServerCodec:
             in_rate_hz=in_rate_hz,
             out_rate_hz=OUT_RATE_HZ,
             chunk_ms=chunk_ms,
-            lead_ms=lead_ms,
+            lead_ms=LEAD_MS[has_kill_audio] if lead_ms is None else lead_ms,
             link_ms=link_ms,
             has_flush=has_kill_audio,
             has_playback_ack=False,

@@ -44,10 +44,12 @@ class Timing:
     link_ms: int
 
 
+# PSR plays what it holds to its end, so the lead is how long an interrupted agent talks on; half of it is there for a
+# chunk that is late.
 # A file costs three frames of padding, so files are long and the lead covers one; a stream is heard later by what LAME
 # and a decoder hold back, a quarter of a second.
 TIMING: Final = {
-    ChunkCodec.PCM16: Timing(chunk_ms=200, lead_ms=400, link_ms=150),
+    ChunkCodec.PCM16: Timing(chunk_ms=100, lead_ms=200, link_ms=150),
     ChunkCodec.MP3_INDEPENDENT: Timing(chunk_ms=500, lead_ms=700, link_ms=150),
     ChunkCodec.MP3_STREAM: Timing(chunk_ms=200, lead_ms=500, link_ms=390),
 }

@@ -43,12 +43,19 @@ class Desk(CallDesk):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.ends: list[tuple[UUID, CallSummary]] = []
+        self.broken: list[Exception] = []
 
     async def finish(self, call_id: UUID, summary: CallSummary, recording: Path | None) -> None:
         self.ends.append((call_id, summary))
         self.finishing += 1
-        await super().finish(call_id, summary, recording)
-        self.finishing -= 1
+        try:
+            await super().finish(call_id, summary, recording)
+        except Exception as error:
+            # The server that hosts the consumer would only log it.
+            self.broken.append(error)
+            raise
+        finally:
+            self.finishing -= 1
 
 
 @dataclass
@@ -137,5 +144,6 @@ def serving_with(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
                 await bridge.settled()
                 uvicorn_server.should_exit = True
             await desk.close()
+        assert desk.broken == []
 
     return serve

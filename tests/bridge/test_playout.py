@@ -123,14 +123,16 @@ def test_a_new_utterance_ends_the_one_before():
     assert [heard.item_id for heard in playout.pop_heard(1_000)] == ["a", "b"]
 
 
-def test_interrupt_reports_what_was_heard_and_drops_the_rest():
+@pytest.mark.parametrize(("is_line_gone", "heard_ms"), [(False, 300), (True, 150)])
+def test_interrupt_reports_what_is_heard_and_drops_the_rest(is_line_gone, heard_ms):
     playout = Playout(capabilities())
     playout.enqueue("a", audio(1_000))
     playout.finish("a")
     playout.enqueue("b", audio(500))
     playout.due(0)
-    assert playout.interrupt(230) == Interruption(
-        (Cut("a", 150, 1_000, 80), Cut("b", 0, 500, None)), must_flush=False, open_item_id="a"
+    # What was sent is played to its end, as long as there is a line.
+    assert playout.interrupt(230, is_line_gone=is_line_gone) == Interruption(
+        (Cut("a", heard_ms, 1_000, 80), Cut("b", 0, 500, None)), must_flush=False, open_item_id="a"
     )
     assert playout.queued_ms == 0
     playout.enqueue("a", audio(100))
@@ -214,17 +216,18 @@ def test_heard_never_exceeds_sent_nor_sent_received_nor_the_lead(steps, chunk_ms
 
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=12), st.integers(0, 3_000), st.booleans())
-def test_interrupt_never_reports_more_than_the_wall_clock_allows(pieces, at_ms, has_flush):
+def test_interrupt_never_reports_more_than_can_be_heard(lengths_ms, at_ms, has_flush):
     playout = Playout(capabilities(has_flush=has_flush, link_ms=60))
-    for piece in pieces:
-        playout.enqueue("a", audio(piece))
+    for length_ms in lengths_ms:
+        playout.enqueue("a", audio(length_ms))
     playout.finish("a")
+    sent_ms = 0.0
     for now_ms in range(0, at_ms + 1, 20):
-        playout.due(now_ms)
+        sent_ms += sum(len(piece.command.pcm) / BYTES_PER_MS for piece in pieces(playout, now_ms))
     interruption = playout.interrupt(at_ms)
     if interruption is None:
-        assert at_ms >= sum(pieces) + 60
+        assert at_ms >= sum(lengths_ms) + 60
     else:
         (cut,) = interruption.cuts
-        assert cut.heard_ms <= min(max(0, at_ms - 60), cut.received_ms)
+        assert cut.heard_ms == (int(min(max(0, at_ms - 60), sent_ms)) if has_flush else sent_ms)
         assert playout.current_item_id(at_ms) is None

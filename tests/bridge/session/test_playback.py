@@ -34,7 +34,7 @@ def test_late_word_of_the_vendor_corrects_the_interrupted_turn(word):
     (turn,) = call.sink.turns
     assert (turn.heard_text, turn.is_interrupted, turn.end_ms) == ("one", True, 2_000)
     # The agent cut its own memory at the first estimate already, and is not told twice.
-    assert call.agent.log == [("interrupt", "a", 1_920)]
+    assert call.agent.log == [("interrupt", "a", 1_980)]
 
 
 def test_hangup_waits_for_what_the_vendor_says_it_still_plays():
