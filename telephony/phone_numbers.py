@@ -22,6 +22,7 @@ __all__ = [
     "PhoneNumber",
     "PhoneNumberError",
     "is_e164",
+    "is_region",
     "mask",
     "parse_phone_number",
     "region_of",
@@ -147,6 +148,11 @@ def region_of(e164: str) -> str:
         return phonenumbers.region_code_for_number(phonenumbers.parse(e164)) or ""
     except phonenumbers.NumberParseException:
         return ""
+
+
+def is_region(code: str) -> bool:
+    """Whether it is the ISO code, in capitals, of a country with telephone numbers of its own."""
+    return code in phonenumbers.SUPPORTED_REGIONS
 
 
 def is_e164(text: str) -> bool:

@@ -3,6 +3,7 @@
 from campaigns.admin import (
     access,
     agents,
+    calling_rules,
     campaigns,
     customers,
     endpoints,
@@ -17,6 +18,7 @@ from campaigns.admin import (
 __all__ = [
     "access",
     "agents",
+    "calling_rules",
     "campaigns",
     "customers",
     "endpoints",

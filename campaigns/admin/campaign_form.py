@@ -32,6 +32,17 @@ FIELDSETS: tuple[tuple[str | None, tuple[str, ...]], ...] = (
     ("Whom and how", ("customer_lists", "agent", "trunk", "app", "extension", "channel")),
     ("What is heard and told", ("is_silence", "recording", "parameter_template")),
     ("Pace", ("max_concurrent_calls", "calls_per_second", "ring_timeout_s", "priority")),
+    (
+        "Rules",
+        (
+            "rule_profile",
+            "show_rules",
+            "consent_attribute",
+            "calls_per_number_day",
+            "calls_per_number_week",
+            "number_gap_s",
+        ),
+    ),
     ("When", ("calling_window", "max_attempts", "cadence", "starts_at")),
 )
 
@@ -79,6 +90,11 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             "priority",
             "cadence",
             "calling_window",
+            "rule_profile",
+            "consent_attribute",
+            "calls_per_number_day",
+            "calls_per_number_week",
+            "number_gap_s",
             "starts_at",
         ]
         help_texts = {
@@ -89,6 +105,11 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             "max_concurrent_calls": "The trunk's own limit holds too.",
             "ring_timeout_s": "How long a phone rings at most. Empty: the platform's RING_TIMEOUT_S.",
             "max_attempts": "How often one contact is dialed at most.",
+            "rule_profile": "Hours, caps and consent by country and purpose. You answer for the choice and the law.",
+            "consent_attribute": "The column that says whether the customer has consented: yes, no, or the last day.",
+            "calls_per_number_day": "Calls of all campaigns count. Can only be stricter than the profile.",
+            "calls_per_number_week": "Calls of all campaigns count. Can only be stricter than the profile.",
+            "number_gap_s": "Between calls of whichever campaigns. Can only be stricter than the profile.",
             "priority": "Higher goes first where campaigns share a trunk.",
             "starts_at": "Launching before this time schedules the campaign.",
         }

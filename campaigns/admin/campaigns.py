@@ -28,6 +28,7 @@ from campaigns.admin.base import (
 from campaigns.admin.campaign_form import FIELDSETS, IN_WORDS, CampaignForm, lists_of, stored
 from campaigns.admin.campaign_steps import confirm_step
 from campaigns.admin.parameter_field import pairs_of, placeholders_for
+from campaigns.admin.rule_override import RulesShown, loosen_rules
 from campaigns.admin.step_buttons import StepButtons
 from campaigns.enums import CampaignState, ContactState
 from campaigns.models import Campaign, CampaignEvent, Contact
@@ -53,7 +54,7 @@ class ProgressList(ChangeList):
 
 
 @admin.register(Campaign)
-class CampaignAdmin(StepButtons, OwnerAdmin):
+class CampaignAdmin(StepButtons, RulesShown, OwnerAdmin):
     owned = (Contact, CampaignEvent)
     form = CampaignForm
     list_display = ["name", "show_state", "list_progress", "agent", "trunk", "launched_at"]
@@ -61,7 +62,15 @@ class CampaignAdmin(StepButtons, OwnerAdmin):
     search_fields = ["name"]
     list_select_related = ["agent", "trunk"]
     autocomplete_fields = ["customer_lists"]
-    always_readonly = ("state", "show_progress", "show_problems", "launched_at", "finished_at", *IN_WORDS.values())
+    always_readonly = (
+        "state",
+        "show_progress",
+        "show_problems",
+        "show_rules",
+        "launched_at",
+        "finished_at",
+        *IN_WORDS.values(),
+    )
 
     def _changeable(self, request: HttpRequest, obj: Campaign | None) -> frozenset[str]:
         """The fields of the form this person may change now."""
@@ -92,8 +101,10 @@ class CampaignAdmin(StepButtons, OwnerAdmin):
 
     def get_urls(self) -> list[Any]:
         confirm = self.admin_site.admin_view(confirm_step)
+        loosen = self.admin_site.admin_view(loosen_rules)
         placeholders = self.admin_site.admin_view(self.show_placeholders)
         return [
+            path("<int:campaign_id>/loosen/", loosen, name="campaigns_campaign_rules"),
             path("step/<str:action>/", confirm, name="campaigns_campaign_step"),
             path("placeholders/", placeholders, name="campaigns_campaign_placeholders"),
             *super().get_urls(),

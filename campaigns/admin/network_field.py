@@ -1,12 +1,13 @@
-"""The form field of a list of addresses and networks, one in a line."""
+"""Form fields of lists of short texts: addresses and networks one in a line, country codes with commas."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from campaigns.policies.country_codes import read_countries
 from campaigns.policies.peer_networks import read_networks
 
 
@@ -29,6 +30,30 @@ class NetworksField(forms.Field):
             return read_networks(_lines(value))
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
+
+
+class CountriesField(forms.Field):
+    """Country codes with commas between; empty means all that the installation allows."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("help_text", "Codes such as VN, with commas; empty: all that ALLOWED_COUNTRIES names")
+        super().__init__(required=False, widget=UnfoldAdminTextInputWidget(), **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return _codes(data) != (initial or [])
+
+    def clean(self, value: Any) -> list[str]:
+        try:
+            return read_countries(_codes(value))
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+def _codes(text: Any) -> list[str]:
+    return [code.strip() for code in str(text or "").split(",") if code.strip()]
 
 
 def _lines(text: Any) -> list[str]:

@@ -28,7 +28,15 @@ _SECTIONS: tuple[Section, ...] = (
             ("Lists", "lists", "customerlist"),
             ("Customers", "person", "customer"),
             ("Imports", "upload_file", "importjob"),
+        ),
+    ),
+    (
+        "Rules",
+        (
             ("Do not call", "block", "suppressednumber"),
+            ("Do-not-call lists", "playlist_remove", "dnclist"),
+            ("Blackout dates", "event_busy", "blackoutdate"),
+            ("Stop all dialing", "emergency_home", "dialingstop"),
         ),
     ),
     (
@@ -55,6 +63,8 @@ _INTERNALS: Section = (
     (
         ("List entries", "list_alt", "listentry"),
         ("Import rejects", "rule", "importreject"),
+        ("Do-not-call versions", "history_edu", "dncversion"),
+        ("Do-not-call numbers", "phone_disabled", "dncnumber"),
         ("Agent prompts", "graphic_eq", "agentprompt"),
         ("Attempt log", "receipt_long", "attemptlog"),
         ("Transcript turns", "forum", "transcriptturn"),

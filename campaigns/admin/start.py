@@ -75,6 +75,7 @@ NEXT_STEPS: tuple[NextStep, ...] = (
     ),
 )
 PLACES: Mapping[ConcernKind, Place] = {
+    ConcernKind.STOP: Place("campaigns.view_dialingstop", "admin:campaigns_dialingstop_changelist"),
     ConcernKind.BRIDGE: Place("campaigns.view_bridgenode", "admin:campaigns_bridgenode_changelist"),
     ConcernKind.AGENT: Place(
         "campaigns.view_agent", "admin:campaigns_agent_changelist", "admin:campaigns_agent_change"

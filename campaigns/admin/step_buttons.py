@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.enums import ActionVariant
@@ -21,13 +22,14 @@ class StepButtons(ModelAdmin):
     """Launch, pause, resume and cancel: on a campaign's page those its state allows, on the list all of them."""
 
     actions = ("launch_chosen", "pause_chosen", "resume_chosen", "cancel_chosen")
-    actions_detail = ("launch", "pause", "resume", "cancel")
+    actions_detail = ("launch", "pause", "resume", "cancel", "loosen")
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only the steps that the campaign's state allows."""
         campaign = self.get_object(request, object_id)
         possible = CAMPAIGN_STEPS[CampaignState(campaign.state)] if campaign else {}
-        return [step for step in super().get_actions_detail(request, object_id) if step.path in possible]
+        own = {*possible, "rules"}
+        return [step for step in super().get_actions_detail(request, object_id) if step.path in own]
 
     @admin.action(description="Launch…", permissions=["change"])
     def launch_chosen(self, request: HttpRequest, chosen: QuerySet[Campaign]) -> HttpResponse:
@@ -60,6 +62,10 @@ class StepButtons(ModelAdmin):
     @action(description="Cancel…", url_path="cancel", permissions=["change"], variant=ActionVariant.DANGER)
     def cancel(self, request: HttpRequest, object_id: int) -> HttpResponse:
         return HttpResponseRedirect(step_url(CampaignAction.CANCEL, [object_id]))
+
+    @action(description="Loosen the rules…", url_path="rules", permissions=["campaigns.override_rules"])
+    def loosen(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:campaigns_campaign_rules", args=[object_id]))
 
 
 def _confirm(step: CampaignAction, chosen: QuerySet[Campaign]) -> HttpResponse:

@@ -24,8 +24,8 @@ class SuppressedNumberForm(forms.ModelForm):  # type: ignore[type-arg]  # not su
 
     class Meta:
         model = SuppressedNumber
-        fields = ["phone_number", "reason", "source", "expires_at"]
-        help_texts = {"expires_at": "Empty: for good"}
+        fields = ["phone_number", "campaign", "reason", "source", "expires_at"]
+        help_texts = {"expires_at": "Empty: for good", "campaign": "Empty: no campaign may call it"}
 
     def clean_phone_number(self) -> str:
         try:
@@ -37,14 +37,15 @@ class SuppressedNumberForm(forms.ModelForm):  # type: ignore[type-arg]  # not su
 @admin.register(SuppressedNumber)
 class SuppressedNumberAdmin(ModelAdmin):
     form = SuppressedNumberForm
-    list_display = ["phone_number", "reason", "source", "expires_at", "created_at"]
-    list_filter = ["source", "expires_at"]
+    list_display = ["phone_number", "campaign", "reason", "source", "expires_at", "created_at"]
+    list_filter = ["source", "expires_at", "campaign"]
+    list_select_related = ["campaign"]
     search_fields = ["phone_number", "reason"]
     readonly_fields = ["created_at"]
     date_hierarchy = "created_at"
 
     def get_readonly_fields(self, request: HttpRequest, obj: SuppressedNumber | None = None) -> list[str]:
-        return ["created_at"] if obj is None else ["phone_number", "source", "call", "created_at"]
+        return ["created_at"] if obj is None else ["phone_number", "campaign", "source", "call", "created_at"]
 
     def save_model(self, request: HttpRequest, obj: SuppressedNumber, form: Any, change: bool) -> None:
         if change:
@@ -57,6 +58,7 @@ class SuppressedNumberAdmin(ModelAdmin):
             source=entered["source"],
             now=timezone.now(),
             expires_at=entered["expires_at"],
+            campaign=entered["campaign"],
         ).pk
 
     def delete_model(self, request: HttpRequest, obj: SuppressedNumber) -> None:

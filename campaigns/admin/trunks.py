@@ -15,7 +15,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from campaigns.admin.base import HTTPS_BY_DEFAULT, changed_values, field_values, form_field
-from campaigns.admin.network_field import NetworksField
+from campaigns.admin.network_field import CountriesField, NetworksField
 from campaigns.enums import TrunkHold
 from campaigns.models import Trunk
 from campaigns.services import definitions, trunks
@@ -35,6 +35,7 @@ class TrunkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
     )
 
     allowed_networks = NetworksField()
+    allowed_countries = CountriesField()
 
     class Meta:
         model = Trunk
@@ -49,6 +50,7 @@ class TrunkForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
             "calls_per_second",
             "tenant",
             "allowed_networks",
+            "allowed_countries",
             "is_enabled",
         ]
 
@@ -86,7 +88,10 @@ class TrunkAdmin(ModelAdmin):
     actions = ["release_holds", "hold_by_hand"]
     fieldsets = [
         (None, {"fields": ["name", "base_url", "auth_scheme", "token", "show_token", "dial_format"]}),
-        ("What it may carry", {"fields": ["max_concurrent_calls", "calls_per_second", "is_enabled"]}),
+        (
+            "What it may carry",
+            {"fields": ["max_concurrent_calls", "calls_per_second", "allowed_countries", "is_enabled"]},
+        ),
         ("Whose sockets are let in", {"fields": ["tenant", "allowed_networks"]}),
         ("How it stands", {"fields": ["hold", "hold_detail", "released_at", "throttled_until"]}),
     ]

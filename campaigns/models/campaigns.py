@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
@@ -13,6 +13,7 @@ from campaigns.models.customers import Customer, CustomerList
 from campaigns.models.trunks import Trunk
 from campaigns.policies.cadence import default_cadence
 from campaigns.policies.calling_window import default_calling_window
+from campaigns.policies.rule_profiles import CALLS_MAX, GAP_MAX_S
 
 
 class Campaign(models.Model):
@@ -52,13 +53,25 @@ class Campaign(models.Model):
         "calling rules", max_length=16, choices=RuleProfileName, default=RuleProfileName.CUSTOM
     )
     calls_per_number_day = models.PositiveSmallIntegerField(
-        "most calls to one number in 24 hours", null=True, blank=True, help_text="Of all campaigns; can only tighten"
+        "most calls to one number in 24 hours",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(CALLS_MAX)],
+        help_text="Of all campaigns; can only tighten",
     )
     calls_per_number_week = models.PositiveSmallIntegerField(
-        "most calls to one number in 7 days", null=True, blank=True, help_text="Of all campaigns; can only tighten"
+        "most calls to one number in 7 days",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(CALLS_MAX)],
+        help_text="Of all campaigns; can only tighten",
     )
     number_gap_s = models.FloatField(
-        "least time between calls to one number (seconds)", null=True, blank=True, help_text="Can only tighten"
+        "least time between calls to one number (seconds)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(GAP_MAX_S)],
+        help_text="Can only tighten",
     )
     consent_attribute = models.CharField(
         "consent column", max_length=40, blank=True, help_text="The attribute that says whether the customer consented"

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.db.models import Count
+from django.utils import timezone
 
 from campaigns.enums import CampaignState, ImportState, StepState, TrunkHold
 from campaigns.models import (
@@ -22,6 +23,7 @@ from campaigns.models import (
 )
 from campaigns.models.webhooks import SWITCHED_OFF_BY_HAND
 from campaigns.queries.agent_outages import agents_out
+from campaigns.queries.calling_rules import stops_in_force
 from campaigns.queries.dialing import live_nodes
 from campaigns.queries.preflight import preflight
 
@@ -35,6 +37,7 @@ SHOWN_OF_EACH = 5
 class ConcernKind(StrEnum):
     """What a concern is about; `subject_id` is the id of such a row."""
 
+    STOP = "stop"
     BRIDGE = "bridge"
     AGENT = "agent"
     TRUNK = "trunk"
@@ -82,6 +85,16 @@ def set_up() -> SetUp:
         has_customers=ListEntry.objects.exists(),
         has_campaign=Campaign.objects.exists(),
     )
+
+
+def _stops(_: datetime) -> Iterator[Concern]:
+    for stop in stops_in_force()[:SHOWN_OF_EACH]:
+        yield Concern(
+            ConcernKind.STOP,
+            "All dialing is stopped.",
+            f"Since {timezone.localtime(stop.at):%Y-%m-%d %H:%M}: {stop.reason} Lift the stop to go on.",
+            stop.pk,
+        )
 
 
 def _bridge(now: datetime) -> Iterator[Concern]:
@@ -171,6 +184,7 @@ def _steps(now: datetime) -> Iterator[Concern]:
 
 
 _LOOKS: tuple[Callable[[datetime], Iterator[Concern]], ...] = (
+    _stops,
     _bridge,
     _agents,
     _trunks,

@@ -15,7 +15,7 @@ from django.db.models import F, Model
 
 from campaigns.enums import CampaignState, TrunkHold
 from campaigns.errors import RecordInUse
-from campaigns.models import Agent, Campaign, SuppressedNumber, Trunk, WebhookEndpoint
+from campaigns.models import Agent, Campaign, DncList, SuppressedNumber, Trunk, WebhookEndpoint
 from campaigns.services import trunks, webhooks
 
 # A hold for one of these reasons is over when what the switch refused has been changed; a person's own hold is not.
@@ -159,6 +159,17 @@ def lift_suppression(entry: SuppressedNumber) -> None:
     """Take a number off the do-not-call list; contacts it has blocked stay blocked."""
     with transaction.atomic():
         entry.delete()
+
+
+def create_dnc_list(values: Mapping[str, Any]) -> DncList:
+    """A new imported do-not-call list without a version; it holds nobody yet."""
+    with transaction.atomic():
+        return DncList.objects.create(**values)
+
+
+def change_dnc_list(row: DncList, values: Mapping[str, Any]) -> DncList:
+    """The imported do-not-call list with the given fields changed."""
+    return _change(row, values)
 
 
 def create_endpoint(values: Mapping[str, Any]) -> WebhookEndpoint:

@@ -14,6 +14,7 @@ from campaigns.models import (
     AgentPrompt,
     ApiToken,
     AttemptLog,
+    BlackoutDate,
     BridgeNode,
     Call,
     CallAnalysis,
@@ -24,6 +25,10 @@ from campaigns.models import (
     Contact,
     Customer,
     CustomerList,
+    DialingStop,
+    DncList,
+    DncNumber,
+    DncVersion,
     Heartbeat,
     IdempotencyRecord,
     ImportJob,
@@ -111,6 +116,13 @@ def world(campaign: Campaign, admin_user: User) -> Callable[[type], object]:
     Heartbeat.objects.create(name="dial", at=NOW)
     AgentPrompt.objects.create(agent=campaign.agent, name="greeting", text="Hello", path="a.wav")
     SuppressedNumber.objects.create(phone_number="+84987654321")
+    BlackoutDate.objects.create(date=NOW.date(), name="Tết")
+    DialingStop.objects.create(at=NOW, reason="Wrong list", lifted_at=NOW)
+    dnc_list = DncList.objects.create(name="Register")
+    version = DncVersion.objects.create(
+        list=dnc_list, file_name="a.csv", path="a.txt", as_of=NOW, size_bytes=9, created_at=NOW
+    )
+    DncNumber.objects.create(phone_number="+84987654322", version=version)
     token = ApiToken.objects.create(user=admin_user, role=Role.MANAGER, prefix="tl_x", digest="d" * 64)
     IdempotencyRecord.objects.create(token=token, key="k", request_digest="r" * 64)
     event = OutboxEvent.objects.create(type=WebhookEvent.CALL_ENDED, subject="1", occurred_at=NOW, body={})

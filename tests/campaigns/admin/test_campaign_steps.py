@@ -41,7 +41,7 @@ def test_launching_says_what_will_happen_and_then_does_it(admin_client, admin_us
     SuppressedNumber.objects.create(phone_number=PHONE)
     asked = admin_client.get(step("launch", campaign))
     assert "1 customers become contacts of the campaign." in asked.text
-    assert "1 of them are on the do-not-call list" in asked.text
+    assert "1 of them are on a do-not-call list" in asked.text
     assert "Launch now" in asked.text
     assert Campaign.objects.get().state == CampaignState.DRAFT
     answer = admin_client.post(step("launch", campaign))
@@ -119,6 +119,7 @@ def form_of(campaign: Campaign, **fields) -> dict[str, object]:
         "calls_per_second": 1,
         "max_attempts": 3,
         "priority": 0,
+        "rule_profile": "custom",
         "cadence_default": "30 min",
         "calling_window_timezone": "",
         "calling_window_mon": "08:00-20:00",

@@ -8,7 +8,16 @@ from datetime import datetime, timedelta
 import pytest
 
 from campaigns.enums import CampaignState, ImportState, ResultStep, StepState, TrunkHold, WebhookEvent
-from campaigns.models import BridgeNode, CallStep, ImportJob, OutboxEvent, Trunk, WebhookDelivery, WebhookEndpoint
+from campaigns.models import (
+    BridgeNode,
+    CallStep,
+    DialingStop,
+    ImportJob,
+    OutboxEvent,
+    Trunk,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from campaigns.models.webhooks import SWITCHED_OFF_BY_HAND
 from campaigns.queries.attention import LAUNCH_GRACE, RECENT, Concern, ConcernKind, SetUp, concerns, set_up
 from tests.factories import NOW, make_agent, make_call, make_campaign, make_customer, make_list, make_trunk
@@ -63,6 +72,7 @@ def give_up_a_step_long_ago() -> None:
 
 
 CASES: list[tuple[Callable[[], object], tuple[str, str]]] = [
+    (lambda: DialingStop.objects.create(at=NOW, reason="Wrong list."), ("stop", "All dialing is stopped.")),
     (make_campaign, ("bridge", "No bridge takes calls, so nothing is dialed.")),
     (
         lambda: make_trunk("Main", hold=TrunkHold.AUTH),
@@ -91,6 +101,7 @@ def test_what_went_wrong_is_told(happens, said) -> None:
 QUIET: list[Callable[[], object]] = [
     make_trunk,
     lambda: make_trunk(is_enabled=False),
+    lambda: DialingStop.objects.create(at=NOW, reason="Wrong list.", lifted_at=NOW),
     run_with_a_bridge,
     lambda: make_campaign(state=CampaignState.PAUSED),
     lambda: make_campaign(state=CampaignState.SCHEDULED, starts_at=NOW + timedelta(hours=1)),
