@@ -31,14 +31,18 @@ def serving(tmp_path: Path, monkeypatch, settings) -> Iterator[Serving]:
         yield serving_with(tmp_path, monkeypatch)
 
 
-def let_in(protocol: str, agent: Agent, **options: Any) -> str:
-    """What a vendor of this protocol needs to reach the agent: a token for one call, or an endpoint's key."""
+def let_in(protocol: str, agent: Agent, name: str = "", **options: Any) -> str:
+    """What a vendor of this protocol needs to reach the agent: a token for one call, or a new endpoint's key."""
     now = timezone.now()
     if protocol != "psr":
-        name = f"{protocol} to {agent.name} {len(options)}"
-        values = {"name": name, "protocol": protocol, "agent": agent, "config": options}
+        values = {
+            "name": name or f"{protocol} to {agent.name}",
+            "protocol": protocol,
+            "agent": agent,
+            "config": options,
+        }
         return endpoints.create_stream_endpoint(values, now=now)[1]
-    contact = make_contact(make_campaign(f"Campaign of {agent.name}", agent=agent))
+    contact = make_contact(make_campaign(name, agent=agent))
     attempt = make_attempt(contact, at=now - timedelta(seconds=5), deadline_at=now + timedelta(minutes=1))
     assert attempt.number is not None
     claims = call_tokens.CallTokenClaims(attempt.id, attempt.contact_id, attempt.number, now + timedelta(minutes=5))

@@ -210,7 +210,7 @@ def test_what_is_said_to_be_heard_was_heard(name: str, link_ms: int, quiet_ms: i
     assert all(call.told_ms(item_id) <= 0 for item_id in unheard)
 
 
-# When the bridge can know that somebody speaks, but for the link: a packet, and the onset that tells voices from clicks.
+# When the bridge can know of a voice, but for the link: a packet, and the onset that tells a voice from a click.
 KNOWS_AFTER_MS = 20 + 120
 
 
