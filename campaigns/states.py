@@ -63,13 +63,14 @@ CAMPAIGN_STEPS: Mapping[CampaignState, Mapping[CampaignAction, CampaignState]] =
     C.CANCELED: {},
 }
 CONTACT_STEPS: Mapping[ContactState, frozenset[ContactState]] = {
-    # A waiting contact is done when the call of its last attempt comes after the deadline.
-    K.PENDING: frozenset({K.DIALING, K.DONE, K.BLOCKED, K.CANCELED}),
+    K.PENDING: frozenset({K.DIALING, K.BLOCKED, K.CANCELED}),
     K.DIALING: frozenset({K.PENDING, K.DONE, K.EXHAUSTED, K.BLOCKED, K.CANCELED}),
-    K.DONE: frozenset(),
-    K.EXHAUSTED: frozenset({K.DONE}),
-    K.BLOCKED: frozenset({K.DONE}),
-    K.CANCELED: frozenset({K.DONE}),
+    # A call that comes after its deadline is held all the same, and a wish to be called again may be told late.
+    K.DONE: frozenset({K.DIALING, K.PENDING}),
+    K.EXHAUSTED: frozenset({K.DIALING, K.PENDING}),
+    K.BLOCKED: frozenset({K.DIALING}),
+    # The customer's list may come back.
+    K.CANCELED: frozenset({K.DIALING, K.PENDING}),
     # Stands for one test call, and goes nowhere.
     K.TEST: frozenset(),
 }

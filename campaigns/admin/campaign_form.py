@@ -11,8 +11,9 @@ from django.urls import reverse
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from campaigns.admin.agents import read_recording
+from campaigns.admin.cadence_field import CadenceField
 from campaigns.admin.parameter_field import ParametersField, placeholders_for
-from campaigns.admin.row_fields import cadence_field, calling_window_field
+from campaigns.admin.row_fields import calling_window_field
 from campaigns.enums import App
 from campaigns.models import Campaign, CustomerList
 from campaigns.policies.agent_setup import check_opening_wav
@@ -64,11 +65,12 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
         help_text="Hours in which people may be called, for example 08:00-12:00, 13:00-20:00. An empty day is closed. "
         "22:00-02:00 ends on the next day.",
     )
-    cadence = cadence_field(
+    cadence = CadenceField(
         label="Waits before the next try",
-        help_text="For example 10 min, 30 min, 2 h, 1 d: the first wait after the first such outcome, and so on; after "
-        "the last one the contact is given up. Units: s, min, h, d. An outcome left empty shares the last line. "
-        "“give up” means no further try.",
+        help_text="Waits are for example 10 min, 2 h, next day, other part of the day: the first after the first such "
+        "attempt, and so on; after the last one the contact is given up, or, with a number under “At most”, the last "
+        "one is repeated until so many such attempts were made. The row that names most decides. An answered call is "
+        "tried again only for the disposition of its row.",
     )
 
     class Meta:

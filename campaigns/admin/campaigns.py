@@ -46,6 +46,8 @@ from campaigns.states import CAMPAIGN_STEPS, CampaignAction
 class ProgressList(ChangeList):
     """A page of campaigns, each with how far it has come: one query for all of them."""
 
+    result_list: Any
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)

@@ -1,6 +1,6 @@
-"""Form fields of several labelled lines for what is stored as one JSON object: calling windows and cadences.
+"""Form fields of several labelled lines for what is stored as one JSON object: calling windows.
 
-Each line has its own input and its own error; how a line reads is told by campaigns/policies/*_text.py.
+Each line has its own input and its own error; how a line reads is told by campaigns/policies/window_text.py.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from django.forms.renderers import TemplatesSetting
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from campaigns.policies.cadence import DEFAULT_LADDER, default_cadence, parse_cadence
-from campaigns.policies.cadence_text import LADDER_WORDS, format_waits, parse_waits
 from campaigns.policies.calling_window import default_calling_window, is_zone, parse_window
 from campaigns.policies.window_text import WEEKDAY_WORDS, format_day, parse_day
 
@@ -133,14 +131,6 @@ def calling_window_field(**options: Any) -> RowsField:
     return RowsField(Layout([zone, *days], _split_window, _join_window, default_calling_window), **options)
 
 
-def cadence_field(**options: Any) -> RowsField:
-    """A line of waits per outcome; outcomes without one share the last line, and its count."""
-    own = [name for name in LADDER_WORDS if name != DEFAULT_LADDER]
-    rows = [Row(name, LADDER_WORDS[name], _line("as all other outcomes"), parse_waits) for name in own]
-    shared = Row(DEFAULT_LADDER, LADDER_WORDS[DEFAULT_LADDER], _line("give up"), parse_waits)
-    return RowsField(Layout([*rows, shared], _split_cadence, _join_cadence, default_cadence), **options)
-
-
 def _split_window(value: Any) -> Mapping[str, str]:
     try:
         window = parse_window(value)
@@ -152,18 +142,6 @@ def _split_window(value: Any) -> Mapping[str, str]:
 
 def _join_window(values: Mapping[str, Any], _: Mapping[str, str]) -> dict[str, Any]:
     return {"timezone": values[ZONE], "days": {day: values[day] for day in WEEKDAY_WORDS if values[day]}}
-
-
-def _split_cadence(value: Any) -> Mapping[str, str]:
-    try:
-        cadence = parse_cadence(value)
-    except ValueError:
-        return {}
-    return {name: format_waits(waits_s) for name, waits_s in cadence.waits_s.items()}
-
-
-def _join_cadence(values: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:
-    return {"waits_s": {name: waits_s for name, waits_s in values.items() if texts[name].strip(" ,")}}
 
 
 def _read(row: Row, text: str) -> Any:

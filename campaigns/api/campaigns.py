@@ -13,12 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from campaigns.api import fields
+from campaigns.api.cadence import CadenceField
 from campaigns.api.filters import CampaignFilter
 from campaigns.api.serializers import StrictInput, StrictModelSerializer
 from campaigns.api.views import ReadOnlyView, enqueue_on_commit, refuse_body, token_of
 from campaigns.enums import CampaignState, Outcome
 from campaigns.models import Campaign
-from campaigns.policies.cadence import parse_cadence
 from campaigns.policies.calling_window import parse_window
 from campaigns.policies.parameter_template import parse_template
 from campaigns.queries.blockers import blockers
@@ -48,7 +48,7 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
     ring_timeout_s = fields.NumberField(min_value=5, max_value=MAX_RING_TIMEOUT_S, required=False, allow_null=True)
     max_attempts = fields.WholeNumberField(min_value=1, max_value=MAX_ATTEMPTS, required=False)
     priority = fields.WholeNumberField(min_value=-PRIORITY_MAX, max_value=PRIORITY_MAX, required=False)
-    cadence = fields.ObjectField(required=False)
+    cadence = CadenceField(required=False)
     calling_window = fields.ObjectField(required=False)
 
     class Meta:
@@ -80,11 +80,6 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
             "updated_at",
         ]
         read_only_fields = ["id", "state", "launched_at", "finished_at", "created_at", "updated_at"]
-
-    def validate_cadence(self, value: dict[str, Any]) -> dict[str, Any]:
-        """The cadence, if its shape is one."""
-        _check(parse_cadence, value)
-        return value
 
     def validate_calling_window(self, value: dict[str, Any]) -> dict[str, Any]:
         """The calling window, if its shape is one."""

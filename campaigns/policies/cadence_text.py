@@ -1,6 +1,6 @@
-"""Cadences as people write and read them: one line of waits per outcome, such as `10 min, 30 min, 2 h, 1 d`.
+"""Cadences as people write and read them: one line of waits per rule, such as `10 min, 2 h, next day`.
 
-Both ways agree: what is written out reads back as the same seconds.
+Both ways agree: what is written out reads back as the same waits.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from campaigns.enums import Outcome
-from campaigns.policies.cadence import DAY_S, DEFAULT_LADDER, LADDER_MAX_STEPS, LADDER_NAMES, WAIT_MAX_S, Cadence
+from campaigns.policies.cadence import DAY_S, LADDER_MAX_STEPS, WAIT_MAX_S, Cadence, Moment, Rule, Wait
 
 # The largest first: a wait is written in the largest unit it is a whole number of.
 _WRITTEN_UNITS: tuple[tuple[str, int], ...] = (("d", DAY_S), ("h", 3600), ("min", 60), ("s", 1))
@@ -23,15 +22,22 @@ _UNITS_S: Mapping[str, int] = {
 }
 _WAIT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", re.IGNORECASE)
 
-LADDER_WORDS: Mapping[str, str] = {
-    name: "All other outcomes" if name == DEFAULT_LADDER else Outcome(name).label for name in LADDER_NAMES
-}
-# What is written where an outcome has a ladder of its own without a single wait.
+# What is written where a rule has not a single wait.
 GIVE_UP = "give up"
+OTHERS = "All other outcomes"
+MOMENT_WORDS: Mapping[Moment, str] = {Moment.NEXT_DAY: "next day", Moment.OTHER_PART: "other part of the day"}
+_MOMENTS: Mapping[str, Moment] = {
+    **{words: moment for moment, words in MOMENT_WORDS.items()},
+    **{moment.value: moment for moment in Moment},
+    **dict.fromkeys(("next day same time", "same time next day"), Moment.NEXT_DAY),
+    **dict.fromkeys(("another part of the day", "other part"), Moment.OTHER_PART),
+}
 
 
-def parse_waits(text: str) -> list[int | float]:
-    """The waits of a line in seconds, in order: `10 min, 1.5 h` is `[600, 5400]`. Empty for “give up” and for nothing.
+def parse_waits(text: str) -> list[int | float | str]:
+    """The waits of a line as stored, in order: `10 min, next day` is `[600, "next_day"]`.
+
+    Empty for “give up” and for nothing.
 
     Raises:
         ValueError: the text quotes what cannot be read and shows what can.
@@ -44,22 +50,41 @@ def parse_waits(text: str) -> list[int | float]:
     return waits
 
 
-def format_waits(waits_s: Sequence[float]) -> str:
-    """Waits in seconds as a line that `parse_waits` reads."""
-    return ", ".join(_format_wait(wait_s) for wait_s in waits_s) or GIVE_UP
+def format_waits(waits: Sequence[Wait | str]) -> str:
+    """Waits as a line that `parse_waits` reads."""
+    return ", ".join(_format_wait(wait) for wait in waits) or GIVE_UP
 
 
 def cadence_in_words(cadence: Cadence) -> tuple[str, ...]:
-    """A cadence line by line, one for every outcome that has waits of its own."""
-    own = [(words, cadence.waits_s.get(name)) for name, words in LADDER_WORDS.items() if name != DEFAULT_LADDER]
-    lines = [f"{words}: {format_waits(waits_s)}" for words, waits_s in own if waits_s is not None]
-    return (*lines, f"{LADDER_WORDS[DEFAULT_LADDER]}: {format_waits(cadence.waits_s.get(DEFAULT_LADDER, ()))}")
+    """A cadence line by line, one for every rule; what stands for all other outcomes last."""
+    own = [rule for rule in cadence.rules if rule.outcome or rule.disposition]
+    others = next((rule for rule in cadence.rules if not (rule.outcome or rule.disposition)), Rule(None, "", ()))
+    return tuple(f"{rule_in_words(rule)}: {_ladder_in_words(rule)}" for rule in (*own, others))
 
 
-def _parse_wait(text: str) -> int | float:
+def rule_in_words(rule: Rule) -> str:
+    """What a rule is about, for people."""
+    if not rule.disposition:
+        return rule.outcome.label if rule.outcome else OTHERS
+    return f"{rule.outcome.label if rule.outcome else 'Any outcome'}, “{rule.disposition}”"
+
+
+def _ladder_in_words(rule: Rule) -> str:
+    limit = f"; at most {rule.max_tries} such attempts" if rule.max_tries is not None and rule.waits else ""
+    return f"{format_waits(rule.waits)}{limit}"
+
+
+def _parse_wait(text: str) -> int | float | str:
+    moment = _MOMENTS.get(" ".join(text.lower().split()))
+    return _parse_length(text) if moment is None else moment.value
+
+
+def _parse_length(text: str) -> int | float:
     found = _WAIT.fullmatch(text)
     if found is None:
-        raise ValueError(f"“{text}” is not a length of time. Write it like 30 min, several with commas between.")
+        raise ValueError(
+            f"“{text}” is not a length of time. Write it like 30 min or next day, several with commas between."
+        )
     number, unit = found[1], found[2].lower()
     if unit not in _UNITS_S:
         asked = f"“{text}” has no unit." if not unit else f"“{unit}” is not a unit."
@@ -70,7 +95,13 @@ def _parse_wait(text: str) -> int | float:
     return int(wait_s) if wait_s == wait_s.to_integral_value() else float(wait_s)
 
 
-def _format_wait(wait_s: float) -> str:
+def _format_wait(wait: Wait | str) -> str:
+    if isinstance(wait, str):
+        return MOMENT_WORDS[Moment(wait)]
+    return _format_length(wait)
+
+
+def _format_length(wait_s: float) -> str:
     for unit, unit_s in _WRITTEN_UNITS:
         if wait_s % unit_s == 0 and (wait_s or unit_s == 1):
             return f"{int(wait_s) // unit_s} {unit}"

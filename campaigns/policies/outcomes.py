@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from campaigns.enums import AttemptState, ContactState, Outcome
-from campaigns.policies.cadence import Cadence, release_wait_s
+from campaigns.policies.cadence import DO_NOT_CALL, Cadence, Moment, Try, release_wait_s
 
-DO_NOT_CALL = "do_not_call"
 CALLBACK = "callback"
+LATE_CONNECT = "late_connect"
+CAMPAIGN_CANCELED = "campaign_canceled"
+LIST_REMOVED = "list_removed"
+# Between outcome and disposition in the reason of a waiting contact.
+REASON_SEPARATOR = ": "
 # What a conversation turned out to be may correct "answered": nobody was reached.
 DISPOSITION_OUTCOMES: Mapping[str, Outcome] = {"voicemail": Outcome.MACHINE}
 
@@ -67,7 +71,7 @@ class AttemptEnd:
     """How one attempt ended.
 
     `retry_at` is set where the rule that refused it knows when it opens, `callback_at` where the customer asked to be
-    called again.
+    called again. `claimed_at` is when the attempt began, None where that does not matter.
     """
 
     outcome: Outcome
@@ -77,30 +81,40 @@ class AttemptEnd:
     has_talked: bool = False
     retry_at: datetime | None = None
     callback_at: datetime | None = None
+    claimed_at: datetime | None = None
+
+    @property
+    def as_try(self) -> Try:
+        """The attempt as its cadence sees it."""
+        return Try(self.outcome, self.disposition)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where the contact stands with this attempt counted in.
 
-    `ended` counts its counted attempts by outcome; `is_callback` says that the attempt was asked for by the customer.
+    `tries` are its counted attempts in the order they were dialed; `callback_at` is set where the customer had asked
+    for the attempt.
     """
 
     attempts_made: int
     releases: int
-    ended: Mapping[str, int]
-    is_campaign_canceled: bool = False
-    is_callback: bool = False
+    tries: Sequence[Try]
+    is_campaign_over: bool = False
+    callback_at: datetime | None = None
+    is_list_removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What becomes of the contact. `next_attempt_at` is set exactly when it waits again."""
+    """What becomes of the contact. `next_attempt_at` is set exactly when it waits again: not before that, and where
+    there is a `moment`, at that one."""
 
     state: ContactState
     reason: str
     releases: int = 0
     next_attempt_at: datetime | None = None
+    moment: Moment | None = None
 
 
 def is_counted(outcome: Outcome) -> bool:
@@ -117,25 +131,57 @@ def settle(end: AttemptEnd, progress: Progress, rules: RedialRules) -> Settlemen
     """The contact's next state after an attempt: always a time to try again, or a final state with its reason."""
     if end.disposition == DO_NOT_CALL:
         return Settlement(ContactState.BLOCKED, DO_NOT_CALL)
-    if end.callback_at is not None and not progress.is_campaign_canceled:
-        rested_at = end.at + timedelta(seconds=rules.floor_s(end.outcome, has_talked=end.has_talked))
-        return Settlement(ContactState.PENDING, CALLBACK, 0, max(end.callback_at, rested_at))
-    if end.outcome in FINAL_STATES:
+    if end.callback_at is not None and not progress.is_campaign_over:
+        return Settlement(ContactState.PENDING, CALLBACK, 0, _rested(end, rules, end.callback_at))
+    goes_on = rules.cadence.goes_on_after(end.outcome, end.disposition) and not progress.is_campaign_over
+    if end.outcome in FINAL_STATES and not (end.outcome is Outcome.ANSWERED and goes_on):
         return Settlement(FINAL_STATES[end.outcome], end.reason or end.outcome.value)
-    if progress.ended.get(Outcome.ANSWERED) and not progress.is_callback:
-        # An earlier attempt was answered after its deadline, while this one was under way.
+    if progress.callback_at is None and _was_reached_meanwhile(end, progress, rules.cadence):
         return Settlement(ContactState.DONE, "answered_before")
-    if progress.is_campaign_canceled:
-        return Settlement(ContactState.CANCELED, "campaign_canceled")
+    if progress.is_campaign_over:
+        return Settlement(ContactState.CANCELED, CAMPAIGN_CANCELED)
+    if progress.is_list_removed:
+        return Settlement(ContactState.CANCELED, LIST_REMOVED)
+    if progress.callback_at is not None and progress.callback_at > end.at:
+        # Asked for in another call that was held meanwhile.
+        return Settlement(ContactState.PENDING, CALLBACK, 0, _rested(end, rules, progress.callback_at))
     if end.outcome is Outcome.RELEASED:
         return _settle_release(end, progress)
+    return _settle_try(end, progress, rules)
+
+
+def waiting_reason(outcome: str, disposition: str) -> str:
+    """Why a contact waits for another try, as it stands in `state_reason`."""
+    return f"{outcome}{REASON_SEPARATOR}{disposition}" if disposition else outcome
+
+
+def _settle_try(end: AttemptEnd, progress: Progress, rules: RedialRules) -> Settlement:
     if progress.attempts_made >= rules.max_attempts:
         return Settlement(ContactState.EXHAUSTED, "max_attempts")
-    wait_s = rules.cadence.next_wait_s(end.outcome, progress.ended)
-    if wait_s is None:
+    wait = rules.cadence.next_wait(end.as_try, progress.tries)
+    if wait is None:
         return Settlement(ContactState.EXHAUSTED, "cadence_over")
-    wait_s = max(wait_s, rules.floor_s(end.outcome, has_talked=end.has_talked))
-    return Settlement(ContactState.PENDING, end.outcome.value, 0, end.at + timedelta(seconds=wait_s))
+    moment = wait if isinstance(wait, Moment) else None
+    waited = end.at if isinstance(wait, Moment) else end.at + timedelta(seconds=wait)
+    rule = rules.cadence.rule_for(end.outcome, end.disposition)
+    reason = waiting_reason(end.outcome.value, rule.disposition if rule else "")
+    return Settlement(ContactState.PENDING, reason, 0, _rested(end, rules, waited), moment)
+
+
+def _rested(end: AttemptEnd, rules: RedialRules, at: datetime) -> datetime:
+    """`at`, or when the person has rested from the attempt, whichever is later."""
+    return max(at, end.at + timedelta(seconds=rules.floor_s(end.outcome, has_talked=end.has_talked)))
+
+
+def _was_reached_meanwhile(end: AttemptEnd, progress: Progress, cadence: Cadence) -> bool:
+    """Whether an earlier attempt was answered late, while this one was under way, and that was the last word."""
+    return any(
+        earlier.outcome == Outcome.ANSWERED
+        and earlier.answered_at is not None
+        and (end.claimed_at is None or earlier.answered_at >= end.claimed_at)
+        and not cadence.goes_on_after(earlier.outcome, earlier.disposition)
+        for earlier in progress.tries
+    )
 
 
 def _settle_release(end: AttemptEnd, progress: Progress) -> Settlement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
@@ -10,10 +11,11 @@ from django.conf import settings
 from django.db.models import Count, Q, QuerySet, Sum
 
 from campaigns.enums import AttemptState, CampaignState, ContactState, TrunkHold
-from campaigns.models import BridgeNode, CallAttempt, Campaign, Contact, Trunk
-from campaigns.policies.cadence import Cadence, default_cadence, parse_cadence
-from campaigns.policies.calling_window import CallingWindow, next_opening, spread_opening, zones_of
+from campaigns.models import BridgeNode, Call, CallAttempt, Campaign, Contact, Trunk
+from campaigns.policies.cadence import Cadence, Moment, default_cadence, parse_cadence
+from campaigns.policies.calling_window import CallingWindow, zones_of
 from campaigns.policies.eligibility import DialFacts
+from campaigns.policies.next_try import Hours, next_try_at
 from campaigns.policies.number_caps import number_use
 from campaigns.policies.outcomes import RedialRules
 from campaigns.policies.pacing import free_slots
@@ -75,18 +77,29 @@ def zones_for(contact: Contact, window: CallingWindow) -> tuple[str, ...]:
     )
 
 
-def opening_for(contact: Contact, at: datetime) -> datetime:
-    """When the contact may be called from `at` on: then, or soon after the next opening; `at` if there is none."""
-    window = window_of(contact.campaign, at)
-    zones = zones_for(contact, window)
-    opens_at = next_opening(window, zones, at)
-    return at if opens_at in (None, at) else spread_opening(window, zones, opens_at, key=contact.pk)
+def try_at(
+    contact: Contact, earliest: datetime, moment: Moment | None = None, dialed_at: Sequence[datetime] = ()
+) -> datetime:
+    """When the contact is tried again: not before `earliest`, inside its calling window, at the moment if one is given.
+
+    `earliest` itself where the window never opens. `dialed_at` are its earlier tries, the latest last.
+    """
+    window = window_of(contact.campaign, earliest)
+    hours = Hours(window, zones_for(contact, window), contact.pk)
+    return next_try_at(hours, earliest, moment=moment, dialed_at=dialed_at)
 
 
 def open_calls_by_campaign(trunk_id: int) -> dict[int, int]:
-    """Open attempts of a trunk, by campaign. Lines are counted from these rows, so none can leak."""
-    rows = open_attempts().filter(trunk_id=trunk_id).values("campaign_id").annotate(calls=Count("id")).order_by()
-    return {row["campaign_id"]: row["calls"] for row in rows}
+    """Lines of a trunk that are in use, by campaign: open attempts, and calls that came after their attempt's deadline.
+
+    They are counted from these rows, so none can leak.
+    """
+    open_now = open_attempts().filter(trunk_id=trunk_id).order_by().values_list("campaign_id")
+    late = Call.objects.filter(ended_at=None, attempt__trunk_id=trunk_id, attempt__state=AttemptState.ENDED)
+    late_now = late.order_by().values_list("attempt__campaign_id")
+    lines = Counter(dict(open_now.annotate(calls=Count("id"))))
+    lines.update(dict(late_now.annotate(calls=Count("id"))))
+    return dict(lines)
 
 
 def open_attempts() -> QuerySet[CallAttempt]:

@@ -16,17 +16,18 @@ from django.db import IntegrityError, transaction
 
 from campaigns.enums import AttemptState, Outcome, SuppressionSource
 from campaigns.errors import BadCallToken, CallRefused, IllegalTransition
-from campaigns.models import AttemptLog, Call, CallAttempt, Contact, SuppressedNumber
+from campaigns.models import AttemptLog, Call, CallAttempt, SuppressedNumber
 from campaigns.policies import call_tokens
+from campaigns.policies.cadence import DO_NOT_CALL
 from campaigns.policies.outcomes import (
     CORRECTABLE_OUTCOMES,
-    DO_NOT_CALL,
+    LATE_CONNECT,
     MISSED_DEADLINES,
     AttemptEnd,
     is_counted,
     outcome_of,
 )
-from campaigns.services.contacts import correct_contact, record_contact_finished, settle_contact
+from campaigns.services.contacts import hold_contact, settle_contact
 from campaigns.services.suppression import suppress
 from campaigns.states import ATTEMPT_STEPS, next_state
 
@@ -34,7 +35,6 @@ log = logging.getLogger(__name__)
 
 REAP_BATCH = 200
 SWITCH_CALL_ID_MAX_CHARS = 128
-LATE_CONNECT = "late_connect"
 # States in which a socket with our token is expected.
 CONNECTABLE_STATES = (AttemptState.DISPATCHING, AttemptState.UNKNOWN, AttemptState.PLACED)
 
@@ -104,13 +104,16 @@ def end_attempt(
         attempt = CallAttempt.objects.select_for_update(of=("self",)).get(pk=attempt_id)
         has_talked = attempt.answered_at is not None
         callback_at = Call.objects.filter(attempt=attempt).values_list("callback_at", flat=True).first()
-        end = AttemptEnd(outcome, now, reason, disposition, has_talked, retry_at, callback_at)
+        end = AttemptEnd(
+            outcome, now, reason, disposition, has_talked, retry_at, callback_at, claimed_at=attempt.claimed_at
+        )
         if attempt.state == AttemptState.ENDED:
             if only_from is not None:
                 raise IllegalTransition("The attempt has ended by now.")
             is_late_call = has_talked and attempt.reason == LATE_CONNECT
             if is_late_call:
-                record_contact_finished(_correct(attempt, end), now=now)
+                _correct(attempt, end)
+                settle_contact(attempt, end, is_late=True)
             _apply_disposition(attempt, end)
             return is_late_call
         advance(
@@ -122,7 +125,7 @@ def end_attempt(
             hangup_cause=hangup_cause,
             only_from=only_from,
         )
-        settle_contact(attempt.contact_id, end)
+        settle_contact(attempt, end)
         _apply_disposition(attempt, end)
     return True
 
@@ -243,14 +246,14 @@ def _connect_late(attempt: CallAttempt, switch_call_id: str, now: datetime) -> C
             # Its marker is written: that call goes out, and its own end settles the contact.
             log.info("redial_under_way_at_late_connect", extra={"attempt_id": str(attempt.pk)})
     _correct(attempt, end)
+    hold_contact(attempt.contact_id, now=now)
     return attempt
 
 
-def _correct(attempt: CallAttempt, end: AttemptEnd) -> Contact:
+def _correct(attempt: CallAttempt, end: AttemptEnd) -> None:
     attempt.outcome = end.outcome
     attempt.save(update_fields=["outcome", "reason", "switch_call_id", "token_used_at", "answered_at"])
     _log(attempt.pk, AttemptState.ENDED, AttemptState.ENDED, now=end.at, reason=end.reason, outcome=end.outcome)
-    return correct_contact(attempt.contact_id, end)
 
 
 def _apply_disposition(attempt: CallAttempt, end: AttemptEnd) -> None:

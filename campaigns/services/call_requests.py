@@ -17,12 +17,11 @@ from django.utils import timezone
 from campaigns.enums import ContactState, SpeakerKind, SuppressionSource
 from campaigns.errors import CallRequestRefused
 from campaigns.models import Call, CampaignEvent, Contact, SuppressedNumber
-from campaigns.policies.cadence import WAIT_MAX_S
+from campaigns.policies.cadence import DO_NOT_CALL, WAIT_MAX_S
 from campaigns.policies.clean_text import clean_text
 from campaigns.policies.opt_out import find_opt_out, opt_out_phrases
-from campaigns.policies.outcomes import DO_NOT_CALL
 from campaigns.queries.calling_rules import is_suppressed
-from campaigns.queries.dialing import opening_for
+from campaigns.queries.dialing import try_at
 from campaigns.services.suppression import suppress
 from telephony.errors import PhoneNumberError
 from telephony.phone_numbers import parse_phone_number
@@ -137,7 +136,7 @@ def _move_waiting_contact(contact_id: int, at: datetime, now: datetime) -> None:
     waiting = Contact.objects.select_for_update(of=("self",)).select_related("campaign")
     contact = waiting.filter(pk=contact_id, state=ContactState.PENDING).first()
     if contact is not None:
-        contact.callback_at, contact.next_attempt_at = at, opening_for(contact, at)
+        contact.callback_at, contact.next_attempt_at = at, try_at(contact, at)
         contact.updated_at = now
         contact.save(update_fields=["callback_at", "next_attempt_at", "updated_at"])
 

@@ -30,10 +30,10 @@ from campaigns.enums import (
 from campaigns.errors import CallRefused
 from campaigns.models import Agent, Call, CallAttempt, CallStep, TranscriptTurn
 from campaigns.policies.agent_setup import transfer_targets
+from campaigns.policies.cadence import DO_NOT_CALL
 from campaigns.policies.call_ends import ended_by_of, outcome_of_call
 from campaigns.policies.clean_text import clean_json, clean_text
 from campaigns.policies.file_names import safe_vendor_call_id
-from campaigns.policies.outcomes import DO_NOT_CALL
 from campaigns.policies.parameter_template import Recipient, parse_template
 from campaigns.policies.peer_networks import may_connect
 from campaigns.policies.stream_channels import customer_side, stream_channel

@@ -2,64 +2,52 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime
 
-from django.db.models import Count, QuerySet
+from django.db.models import Q, QuerySet
 
-from campaigns.enums import AttemptState, CampaignState, ContactState, Outcome, WebhookEvent
+from campaigns.enums import AttemptState, ContactState, Outcome, WebhookEvent
 from campaigns.models import CallAttempt, Contact
-from campaigns.policies.outcomes import AttemptEnd, Progress, is_counted, settle
-from campaigns.queries.dialing import opening_for, redial_rules
+from campaigns.policies.cadence import Try
+from campaigns.policies.eligibility import OVER_STATES
+from campaigns.policies.outcomes import LATE_CONNECT, LIST_REMOVED, AttemptEnd, Progress, is_counted, settle
+from campaigns.queries.dialing import redial_rules, try_at
 from campaigns.services.outbox import record_event
 from campaigns.states import CONTACT_STEPS, FINAL_CONTACT_STATES, next_state
 
 
-def settle_contact(contact_id: int, end: AttemptEnd) -> Contact:
-    """Move a contact on after its attempt ended, inside the transaction that ended it."""
-    contact = Contact.objects.select_for_update(of=("self",)).select_related("campaign").get(pk=contact_id)
+def settle_contact(attempt: CallAttempt, end: AttemptEnd, *, is_late: bool = False) -> Contact:
+    """Move a contact on after its attempt ended, inside the transaction that ended it.
+
+    `is_late` says that the attempt had been counted before, at its deadline. Where a late call of the contact is still
+    being held, its end will move the contact on.
+    """
+    contact = _locked(attempt.contact_id)
     contact.last_outcome = end.outcome
     contact.disposition = end.disposition or contact.disposition
-    contact.attempts_made += is_counted(end.outcome)
-    if contact.state == ContactState.DIALING:
-        progress = Progress(
-            attempts_made=contact.attempts_made,
-            releases=contact.releases,
-            ended=_ended_by_outcome(contact_id),
-            is_campaign_canceled=contact.campaign.state == CampaignState.CANCELED,
-            is_callback=contact.callback_at is not None,
-        )
-        settlement = settle(end, progress, redial_rules(contact.campaign))
-        contact.state = next_state(CONTACT_STEPS, ContactState(contact.state), settlement.state)
-        contact.state_reason = settlement.reason
-        contact.releases = settlement.releases
-        contact.callback_at = _callback_after(contact, end)
-        contact.next_attempt_at = (
-            opening_for(contact, settlement.next_attempt_at) if settlement.next_attempt_at is not None else None
-        )
+    contact.attempts_made += is_counted(end.outcome) and not is_late
+    was_dialing = contact.state == ContactState.DIALING
+    if was_dialing and not _has_other_line(attempt):
+        _settle(contact, end)
+    elif end.callback_at is not None:
+        contact.callback_at = end.callback_at
     contact.updated_at = end.at
     contact.save()
-    if contact.state in FINAL_CONTACT_STATES:
+    if contact.state in FINAL_CONTACT_STATES and (was_dialing or not is_late):
         record_contact_finished(contact, now=end.at)
     return contact
 
 
-def correct_contact(contact_id: int, end: AttemptEnd) -> Contact:
-    """Record that a late call reached the contact, and what it came to: no more dialing.
-
-    Where another attempt is already under way, its own end finishes the contact.
-    """
-    contact = Contact.objects.select_for_update(of=("self",)).get(pk=contact_id)
-    contact.last_outcome = end.outcome
-    contact.disposition = end.disposition or contact.disposition
-    has_open_attempt = CallAttempt.objects.filter(contact_id=contact_id).exclude(state=AttemptState.ENDED).exists()
-    if contact.state not in (ContactState.DONE, ContactState.TEST) and not has_open_attempt:
-        contact.state = next_state(CONTACT_STEPS, ContactState(contact.state), ContactState.DONE)
-        contact.state_reason = end.reason
+def hold_contact(contact_id: int, *, now: datetime) -> None:
+    """Note that a late call has reached the contact: nobody dials it, and the call's end moves it on."""
+    contact = _locked(contact_id)
+    contact.last_outcome = Outcome.ANSWERED
+    if contact.state not in (ContactState.DIALING, ContactState.TEST):
+        contact.state = next_state(CONTACT_STEPS, ContactState(contact.state), ContactState.DIALING)
+        contact.state_reason = LATE_CONNECT
         contact.next_attempt_at = None
-    contact.updated_at = end.at
+    contact.updated_at = now
     contact.save()
-    return contact
 
 
 def finish_waiting(waiting: QuerySet[Contact], *, state: ContactState, reason: str, now: datetime) -> int:
@@ -99,11 +87,45 @@ def record_contact_finished(contact: Contact, *, now: datetime) -> None:
 
 def _callback_after(contact: Contact, end: AttemptEnd) -> datetime | None:
     """A wish to be called stands until it was talked about, replaced by another, or nobody will call any more."""
+    if end.callback_at is not None and contact.state == ContactState.PENDING:
+        return end.callback_at
     is_over = contact.state != ContactState.PENDING or end.outcome == Outcome.ANSWERED
-    return end.callback_at if is_over else end.callback_at or contact.callback_at
+    return None if is_over else contact.callback_at
 
 
-def _ended_by_outcome(contact_id: int) -> Counter[str]:
-    counted = CallAttempt.objects.filter(contact_id=contact_id, is_counted=True).values("outcome")
-    rows = counted.annotate(times=Count("id")).order_by()
-    return Counter({row["outcome"]: row["times"] for row in rows})
+def _settle(contact: Contact, end: AttemptEnd) -> None:
+    tries = _tries_of(contact.pk)
+    progress = Progress(
+        attempts_made=contact.attempts_made,
+        releases=contact.releases,
+        tries=tries,
+        is_campaign_over=contact.campaign.state in OVER_STATES,
+        callback_at=contact.callback_at,
+        is_list_removed=contact.state_reason == LIST_REMOVED,
+    )
+    settlement = settle(end, progress, redial_rules(contact.campaign))
+    contact.state = next_state(CONTACT_STEPS, ContactState(contact.state), settlement.state)
+    contact.state_reason = settlement.reason
+    contact.releases = settlement.releases
+    contact.callback_at = _callback_after(contact, end)
+    contact.next_attempt_at = None
+    if settlement.next_attempt_at is not None:
+        dialed_at = [each.dialed_at for each in tries if each.dialed_at is not None]
+        contact.next_attempt_at = try_at(contact, settlement.next_attempt_at, settlement.moment, dialed_at)
+
+
+def _locked(contact_id: int) -> Contact:
+    return Contact.objects.select_for_update(of=("self",)).select_related("campaign").get(pk=contact_id)
+
+
+def _has_other_line(attempt: CallAttempt) -> bool:
+    """Whether another attempt of the contact is open, or a late call of one is still being held."""
+    others = CallAttempt.objects.filter(contact_id=attempt.contact_id).exclude(pk=attempt.pk)
+    is_late_call = Q(call__isnull=False, call__ended_at=None)
+    return others.filter(~Q(state=AttemptState.ENDED) | is_late_call).exists()
+
+
+def _tries_of(contact_id: int) -> list[Try]:
+    counted = CallAttempt.objects.filter(contact_id=contact_id, is_counted=True).order_by("dispatched_at", "claimed_at")
+    rows = counted.values_list("outcome", "call__disposition", "dispatched_at", "answered_at")
+    return [Try(outcome, disposition or "", *times) for outcome, disposition, *times in rows]

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from campaigns.enums import AttemptState, CampaignState, ContactState
-from campaigns.states import ATTEMPT_STEPS, CAMPAIGN_STEPS, CONTACT_STEPS
+from campaigns.states import ATTEMPT_STEPS, CAMPAIGN_STEPS, CONTACT_STEPS, FINAL_CONTACT_STATES
 
 PAGE = Path("docs/reference/states.md")
 
@@ -48,7 +48,9 @@ def diagrams() -> dict[str, str]:
             [s for s in CampaignState if not CAMPAIGN_STEPS[s]],
         ),
         "contact": _diagram(
-            ContactState.PENDING, _steps(CONTACT_STEPS, ContactState), [s for s in ContactState if not CONTACT_STEPS[s]]
+            ContactState.PENDING,
+            _steps(CONTACT_STEPS, ContactState),
+            [s for s in ContactState if s in FINAL_CONTACT_STATES or not CONTACT_STEPS[s]],
         ),
     }
 

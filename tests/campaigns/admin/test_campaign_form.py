@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import astuple
 from typing import Any
 
 import pytest
@@ -13,11 +14,12 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.admin.cadence_field import PARTS, CadenceField, EnteredRule, rules_of
 from campaigns.admin.parameter_field import ParametersField
-from campaigns.admin.row_fields import RowsField, cadence_field, calling_window_field
+from campaigns.admin.row_fields import RowsField, calling_window_field
 from campaigns.enums import CampaignState
 from campaigns.models import Campaign, CustomerList
-from campaigns.policies.cadence import LADDER_NAMES, default_cadence
+from campaigns.policies.cadence import Moment, default_cadence
 from campaigns.policies.calling_window import WEEKDAYS, default_calling_window
 from tests.campaigns.admin.conftest import NOW
 
@@ -32,7 +34,7 @@ def entered(field: RowsField, stored: Any, name: str = "field") -> dict[str, str
     return {f"{name}_{row.key}": text for row, text in zip(field.layout.rows, texts, strict=True)}
 
 
-def read(field: RowsField | ParametersField, data: dict[str, Any]) -> Any:
+def read(field: RowsField | ParametersField | CadenceField, data: dict[str, Any]) -> Any:
     sent = QueryDict(mutable=True)
     for key, value in data.items():
         sent.setlist(key, value if isinstance(value, list) else [value])
@@ -46,9 +48,20 @@ WINDOWS = st.builds(
     st.sampled_from(["", "UTC", "Asia/Ho_Chi_Minh", "Etc/GMT+7"]),
     st.dictionaries(st.sampled_from(WEEKDAYS), st.lists(RANGE, min_size=1, max_size=4)),
 )
-CADENCES = st.builds(
-    lambda waits_s: {"waits_s": waits_s},
-    st.dictionaries(st.sampled_from(LADDER_NAMES), st.lists(st.integers(0, 100_000), max_size=4)),
+WAITS = st.lists(st.one_of(st.integers(0, 100_000), st.sampled_from([moment.value for moment in Moment])), max_size=4)
+CADENCES = st.dictionaries(
+    st.tuples(st.sampled_from(["", "busy", "failed"]), st.sampled_from(["", "not_now"])),
+    st.tuples(WAITS, st.integers(0, 20)),
+).map(
+    lambda table: {
+        "rules": [
+            {name: value for name, value in row.items() if value or name == "waits"}
+            for row in (
+                {"outcome": outcome, "disposition": disposition, "waits": waits, "max_tries": most}
+                for (outcome, disposition), (waits, most) in table.items()
+            )
+        ]
+    }
 )
 
 
@@ -60,37 +73,61 @@ def test_a_window_comes_back_as_it_was(window) -> None:
     assert not field.has_changed(window, data)
 
 
+def entered_rules(*rows: EnteredRule) -> dict[str, list[str]]:
+    """The form's data with these rows, and the empty one that is always there."""
+    columns = zip(*(astuple(row) for row in (*rows, EnteredRule())), strict=True)
+    return {f"field_{part}": list(texts) for part, texts in zip(PARTS, columns, strict=True)}
+
+
 @given(CADENCES)
 def test_a_cadence_comes_back_as_it_was(cadence) -> None:
-    field = cadence_field()
-    data = read(field, entered(field, cadence))
+    field = CadenceField()
+    data = read(field, entered_rules(*rules_of(cadence)))
     assert field.clean(data) == cadence
     assert not field.has_changed(cadence, data)
 
 
+def test_the_short_form_of_a_cadence_is_shown_as_rows_and_kept() -> None:
+    field, short = CadenceField(), {"waits_s": {"busy": [600], "default": []}}
+    shown = rules_of(short)
+    assert shown == [EnteredRule("busy", "", "10 min", ""), EnteredRule("", "", "give up", "")]
+    assert not field.has_changed(short, read(field, entered_rules(*shown)))
+
+
 @pytest.mark.parametrize(
-    ("waits", "stored"),
+    ("row", "fault"),
     [
-        ({"machine": "give up", "default": "1 h"}, {"machine": [], "default": [3600]}),
-        ({"machine": "", "default": "1 h"}, {"default": [3600]}),
-        ({"machine": " , "}, {}),
+        (EnteredRule("busy", "", "30", ""), "“30” has no unit."),
+        (EnteredRule("busy", "", "1 h", "many"), "“many” is not a number of attempts"),
+        (EnteredRule("busy", "", "1 h", "21"), "“21” is not a number of attempts"),
+        (EnteredRule("answered", "", "1 h", ""), "An answered call is tried again only for a disposition"),
+        (EnteredRule("soon", "", "1 h", ""), "There is no try after 'soon'"),
     ],
 )
-def test_an_empty_line_shares_the_waits_of_the_others(waits, stored) -> None:
-    field = cadence_field()
-    assert field.clean(read(field, {f"field_{name}": text for name, text in waits.items()})) == {"waits_s": stored}
+def test_a_wrong_rule_has_its_own_error(row, fault) -> None:
+    field = CadenceField()
+    with pytest.raises(ValidationError, match="Please correct"):
+        field.clean([EnteredRule("", "", "1 h", ""), row])
+    assert {place: text[: len(fault)] for place, text in field.widget.errors.items()} == {1: fault}
 
 
-@pytest.mark.parametrize(
-    ("make", "default", "broken"),
-    [(calling_window_field, default_calling_window, {"days": 3}), (cadence_field, default_cadence, [1])],
-)
-def test_what_a_form_does_not_send_or_nobody_can_read_stays(make, default, broken) -> None:
-    field = make()
+def test_two_rules_for_one_thing_are_refused() -> None:
+    with pytest.raises(ValidationError, match="several rules for busy"):
+        CadenceField().clean([EnteredRule("busy", "", "1 h", "")] * 2)
+
+
+def test_a_cadence_that_is_not_sent_or_cannot_be_read_stays() -> None:
+    field = CadenceField()
+    assert (read(field, {}), field.clean(None), rules_of([]), rules_of({"x": 1})) == (None, default_cadence(), [], [])
+    assert not field.has_changed({"anything": 1}, None)
+
+
+def test_what_a_form_does_not_send_or_nobody_can_read_stays() -> None:
+    field = calling_window_field()
     assert read(field, {}) is None
     assert not field.has_changed({"anything": 1}, None)
-    assert field.clean(None) == default()
-    assert not field.has_changed(broken, read(field, entered(field, broken)))
+    assert field.clean(None) == default_calling_window()
+    assert not field.has_changed({"days": 3}, read(field, entered(field, {"days": 3})))
 
 
 def test_a_zone_that_is_no_place_can_stay_chosen() -> None:

@@ -120,7 +120,10 @@ def form_of(campaign: Campaign, **fields) -> dict[str, object]:
         "max_attempts": 3,
         "priority": 0,
         "rule_profile": "custom",
-        "cadence_default": "30 min",
+        "cadence_outcome": ["", "answered", ""],
+        "cadence_disposition": ["", "not_now", ""],
+        "cadence_waits": ["30 min", "next day", ""],
+        "cadence_tries": ["", "2", ""],
         "calling_window_timezone": "",
         "calling_window_mon": "08:00-20:00",
         "starts_at_0": "",
@@ -145,7 +148,12 @@ def test_a_campaign_is_made_and_changed(admin_client, admin_user, campaign):
         [campaign.customer_lists.get()],
     )
     assert new.calling_window == {"timezone": "", "days": {"mon": [["08:00", "20:00"]]}}
-    assert new.cadence == {"waits_s": {"default": [1800]}}
+    assert new.cadence == {
+        "rules": [
+            {"waits": [1800]},
+            {"outcome": "answered", "disposition": "not_now", "max_tries": 2, "waits": ["next_day"]},
+        ]
+    }
     form = form_of(new, customer_lists=[other.pk], **parameters(("city", "{{ attributes.city }}"), ("", "")))
     changed = admin_client.post(change(new), form)
     new.refresh_from_db()
@@ -163,7 +171,7 @@ def test_a_campaign_is_made_and_changed(admin_client, admin_user, campaign):
         ("calling_window_sat", "8 till late", "“8 till late” is not a range of hours."),
         ("calling_window_timezone", "Mars/Base", "There is no time zone “Mars/Base”."),
         ("calling_window_mon", "8-9," * 80, "This is longer than 300 characters."),
-        ("cadence_busy", "30", "“30” has no unit."),
+        ("cadence_waits", ["30", "1 d"], "“30” has no unit."),
         ("app", "dial", "2 to 6 digits of the extension"),
         ("max_concurrent_calls", "0", "greater than or equal to 1"),
         ("calls_per_second", "0", "greater than or equal to 0.01"),

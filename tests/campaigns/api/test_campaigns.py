@@ -83,6 +83,8 @@ def test_a_draft_is_created_with_its_defaults(manager):
         ({"priority": 40_000}, ["priority"]),
         ({"cadence": {"waits": []}}, ["cadence"]),
         ({"cadence": {"waits_s": {"busy": ["soon"]}}}, ["cadence"]),
+        ({"cadence": {"rules": [{"outcome": "answered", "waits": [60]}]}}, ["cadence"]),
+        ({"cadence": {"rules": [{"waits": ["next_week"]}]}}, ["cadence"]),
         ({"calling_window": {"days": {"monday": []}}}, ["calling_window"]),
         ({"calling_window": {"timezone": "Mars/Base"}}, ["calling_window"]),
         ({"parameter_template": {"name": "{{ customer.shoe_size }}"}}, ["parameter_template"]),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.policies.cadence import LADDER_MAX_STEPS, WAIT_MAX_S, default_cadence, parse_cadence
+from campaigns.policies.cadence import LADDER_MAX_STEPS, WAIT_MAX_S, Moment, default_cadence, parse_cadence
 from campaigns.policies.cadence_text import cadence_in_words, format_waits, parse_waits
 
 
@@ -24,6 +24,8 @@ from campaigns.policies.cadence_text import cadence_in_words, format_waits, pars
         ("1.5 h, 0.5 s", [5400, 0.5]),
         ("0 s, 45 s,", [0, 45]),
         ("90 d", [WAIT_MAX_S]),
+        ("2 h, next day, Another part of the day", [7200, "next_day", "other_part"]),
+        ("next_day, same time  next day, other part", ["next_day", "next_day", "other_part"]),
     ],
 )
 def test_waits_are_read_as_people_write_them(text, waits_s) -> None:
@@ -58,13 +60,16 @@ def test_what_cannot_be_read_is_quoted(text, said) -> None:
         ([600, 1800, 7200, 86_400], "10 min, 30 min, 2 h, 1 d"),
         ([5400, 61, 0, 0.25], "90 min, 61 s, 0 s, 0.25 s"),
         ([3600.0, 1e-7], "1 h, 0.0000001 s"),
+        (["next_day", 60, "other_part"], "next day, 1 min, other part of the day"),
     ],
 )
 def test_waits_are_written_in_their_largest_unit(waits_s, text) -> None:
     assert format_waits(waits_s) == text
 
 
-WAITS = st.one_of(st.integers(0, WAIT_MAX_S), st.floats(0, WAIT_MAX_S))
+WAITS = st.one_of(
+    st.integers(0, WAIT_MAX_S), st.floats(0, WAIT_MAX_S), st.sampled_from([each.value for each in Moment])
+)
 
 
 @given(st.lists(WAITS, max_size=LADDER_MAX_STEPS))
@@ -91,6 +96,20 @@ def test_whatever_is_read_is_a_cadence(text) -> None:
         (
             {"waits_s": {"default": [60], "machine": []}},
             ("Answering machine: give up", "All other outcomes: 1 min"),
+        ),
+        (
+            {
+                "rules": [
+                    {"waits": [60], "max_tries": 2},
+                    {"outcome": "answered", "disposition": "not_now", "waits": ["next_day"], "max_tries": 3},
+                    {"disposition": "lost", "waits": [], "max_tries": 3},
+                ]
+            },
+            (
+                "Answered, “not_now”: next day; at most 3 such attempts",
+                "Any outcome, “lost”: give up",
+                "All other outcomes: 1 min; at most 2 such attempts",
+            ),
         ),
     ],
 )

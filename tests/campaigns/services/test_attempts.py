@@ -9,13 +9,14 @@ import pytest
 
 from campaigns.enums import AttemptState, CampaignState, ContactState, Outcome, WebhookEvent
 from campaigns.errors import CallRefused, IllegalTransition
-from campaigns.models import AttemptLog, CallAttempt, Contact, OutboxEvent, SuppressedNumber
+from campaigns.models import AttemptLog, Call, CallAttempt, Contact, OutboxEvent, SuppressedNumber
 from campaigns.policies.call_tokens import CallTokenClaims, digest, mint
 from campaigns.policies.calling_window import OPENING_SPREAD
-from campaigns.services import attempts
+from campaigns.queries.dialing import open_calls_by_campaign
+from campaigns.services import attempts, calls
 from campaigns.services.attempts import advance, connect, end_attempt, reap, token_keys
 from campaigns.states import ATTEMPT_STEPS
-from tests.factories import NOW, make_attempt, make_campaign, make_contact
+from tests.factories import NOW, make_attempt, make_call, make_campaign, make_contact
 
 pytestmark = pytest.mark.django_db
 
@@ -174,11 +175,12 @@ def test_connect_after_the_deadline_corrects_the_outcome(outcome: Outcome) -> No
         "late_connect",
     )
     contact = Contact.objects.get(pk=attempt.contact_id)
-    assert (contact.state, contact.next_attempt_at, contact.attempts_made) == (ContactState.DONE, None, 1)
+    assert (contact.state, contact.next_attempt_at, contact.attempts_made) == (ContactState.DIALING, None, 1)
     assert steps_of(attempt)[-1] == (AttemptState.ENDED, AttemptState.ENDED, "late_connect")
     assert end_attempt(attempt.pk, outcome=Outcome.ANSWERED, reason="call", now=LATER, disposition="completed") is True
     contact.refresh_from_db()
-    assert contact.disposition == "completed"
+    assert (contact.state, contact.disposition, contact.attempts_made) == (ContactState.DONE, "completed", 1)
+    assert end_attempt(attempt.pk, outcome=Outcome.ANSWERED, reason="call", now=LATER, disposition="completed") is True
     assert OutboxEvent.objects.filter(type=WebhookEvent.CONTACT_FINISHED).count() == 1
 
 
@@ -190,7 +192,86 @@ def test_connect_after_the_deadline_calls_off_a_claimed_redial() -> None:
     connect(token=token, switch_call_id="sw-1", now=LATER)
     redial.refresh_from_db()
     assert (redial.state, redial.outcome) == (AttemptState.ENDED, Outcome.CANCELED)
+    end_attempt(attempt.pk, outcome=Outcome.ANSWERED, reason="call", now=LATER)
     assert Contact.objects.get(pk=attempt.contact_id).state == ContactState.DONE
+
+
+def late_call(**fields) -> tuple[CallAttempt, Call]:
+    """A call that came after its deadline and is being held."""
+    attempt, token = dialed(AttemptState.UNKNOWN, **fields)
+    end_attempt(attempt.pk, outcome=Outcome.UNCONFIRMED, reason="no_proof", now=NOW)
+    connect(token=token, switch_call_id="sw-1", now=LATER)
+    return attempt, make_call(CallAttempt.objects.get(pk=attempt.pk), duration_s=None, started_at=LATER)
+
+
+def hang_up(call: Call, **end) -> Contact:
+    calls.finish_call(call_id=call.pk, end=calls.CallEnd("agent_hangup", **end), now=LATER)
+    return Contact.objects.get(attempts__call=call)
+
+
+def test_a_late_call_occupies_a_line_until_it_ends() -> None:
+    attempt, call = late_call()
+    elsewhere = make_attempt(make_contact(attempt.campaign, state=ContactState.DIALING))
+    assert open_calls_by_campaign(attempt.trunk_id) == {attempt.campaign_id: 2}
+    end_attempt(elsewhere.pk, outcome=Outcome.BUSY, reason="busy", now=LATER)
+    assert open_calls_by_campaign(attempt.trunk_id) == {attempt.campaign_id: 1}
+    hang_up(call)
+    assert open_calls_by_campaign(attempt.trunk_id) == {}
+
+
+def test_what_is_asked_for_in_a_late_call_is_heard() -> None:
+    tomorrow = LATER + timedelta(days=1)
+    _, call = late_call()
+    Call.objects.update(callback_at=tomorrow)
+    contact = hang_up(call)
+    assert (contact.state, contact.callback_at, contact.next_attempt_at) == (ContactState.PENDING, tomorrow, tomorrow)
+    assert contact.attempts_made == 1
+
+
+def test_a_late_call_may_ask_for_another_try() -> None:
+    campaign = make_campaign(cadence={"rules": [{"disposition": "not_now", "waits": ["next_day"]}]})
+    contact = make_contact(campaign, state=ContactState.DIALING)
+    _, call = late_call(contact=contact)
+    assert hang_up(call, disposition="not_now").state_reason == "answered: not_now"
+
+
+@pytest.mark.parametrize("state", [ContactState.EXHAUSTED, ContactState.BLOCKED, ContactState.CANCELED])
+def test_a_late_call_is_held_whatever_had_become_of_the_contact(state: ContactState) -> None:
+    attempt, token = dialed(AttemptState.UNKNOWN)
+    end_attempt(attempt.pk, outcome=Outcome.UNCONFIRMED, reason="no_proof", now=NOW)
+    Contact.objects.update(state=state, next_attempt_at=None)
+    connect(token=token, switch_call_id="sw-1", now=LATER)
+    assert Contact.objects.get().state == ContactState.DIALING
+    end_attempt(attempt.pk, outcome=Outcome.ANSWERED, reason="call", now=LATER)
+    assert Contact.objects.get().state == ContactState.DONE
+
+
+def test_a_redial_that_ends_during_a_late_call_leaves_the_contact_to_it() -> None:
+    attempt, token = dialed(AttemptState.UNKNOWN)
+    end_attempt(attempt.pk, outcome=Outcome.UNCONFIRMED, reason="no_proof", now=NOW)
+    Contact.objects.update(state=ContactState.DIALING, next_attempt_at=None)
+    redial = attempt_in(AttemptState.PLACED, contact=Contact.objects.get(), number=2)
+    connect(token=token, switch_call_id="sw-1", now=LATER)
+    call = make_call(CallAttempt.objects.get(pk=attempt.pk), duration_s=None, started_at=LATER)
+    end_attempt(redial.pk, outcome=Outcome.BUSY, reason="busy", now=LATER)
+    assert Contact.objects.get().state == ContactState.DIALING
+    contact = hang_up(call)
+    assert (contact.state, contact.attempts_made) == (ContactState.DONE, 2)
+
+
+def test_a_late_call_that_ends_during_a_redial_leaves_its_wish() -> None:
+    tomorrow = LATER + timedelta(days=1)
+    attempt, token = dialed(AttemptState.UNKNOWN)
+    end_attempt(attempt.pk, outcome=Outcome.UNCONFIRMED, reason="no_proof", now=NOW)
+    Contact.objects.update(state=ContactState.DIALING, next_attempt_at=None)
+    redial = attempt_in(AttemptState.PLACED, contact=Contact.objects.get(), number=2)
+    connect(token=token, switch_call_id="sw-1", now=LATER)
+    call = make_call(CallAttempt.objects.get(pk=attempt.pk), duration_s=None, started_at=LATER)
+    Call.objects.update(callback_at=tomorrow)
+    assert hang_up(call).state == ContactState.DIALING
+    end_attempt(redial.pk, outcome=Outcome.NO_ANSWER, reason="no_connect", now=LATER)
+    contact = Contact.objects.get()
+    assert (contact.state_reason, contact.next_attempt_at) == ("callback", tomorrow)
 
 
 def test_connect_after_the_deadline_leaves_a_redial_under_way_and_ends_the_contact_with_it() -> None:

@@ -91,7 +91,11 @@ def test_launch_before_its_time_schedules_and_launch_again_starts() -> None:
             {},
             {"parameter_template": "The list “Clients” has no column plan."},
         ),
-        ({"cadence": {"waits": 1}}, {}, {"cadence": 'A cadence is an object with one key, "waits_s".'}),
+        (
+            {"cadence": {"waits": 1}},
+            {},
+            {"cadence": 'A cadence is an object with one key, "rules", or "waits_s" in the short form.'},
+        ),
         ({}, {"is_enabled": False}, {"trunk": "The trunk “Main trunk” is disabled. Enable it or choose another."}),
         ({}, {"token": ""}, {"trunk": "The trunk “Main trunk” has no address or no token. Set both."}),
         (
