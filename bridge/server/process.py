@@ -16,10 +16,12 @@ from types import FrameType
 from typing import Any, Final
 
 import uvicorn
+from celery import current_app
 from django.conf import settings
 
 from bridge.agents.scripted.recogniser import shared_recogniser
 from bridge.calls import CallDesk, call_desk
+from bridge.server.requests import PromptHttpProtocol
 from bridge.server.sockets import CallSocketProtocol
 
 # Source: reliability B.4 (B1, B5) and E.5.
@@ -58,6 +60,9 @@ class BridgeServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             await asyncio.to_thread(shared_recogniser().warm_up)
+            # Celery puts its tasks together when the first is sent: at the end of the first call, that would stop the
+            # others for tens of milliseconds.
+            await asyncio.to_thread(current_app.finalize, auto=True)
             # What exists now lives as long as the process: later collections need not walk it during calls.
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
@@ -112,7 +117,7 @@ def run(
     config = uvicorn.Config(
         application or ":".join(settings.ASGI_APPLICATION.rsplit(".", 1)),
         loop="uvloop",
-        http="auto",
+        http=PromptHttpProtocol,
         ws=sockets,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_ping_interval=PING_INTERVAL_S,
