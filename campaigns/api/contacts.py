@@ -15,12 +15,17 @@ from campaigns.api.filters import AttemptFilter, ContactFilter
 from campaigns.api.serializers import StrictModelSerializer
 from campaigns.api.views import ReadOnlyView
 from campaigns.models import CallAttempt, Contact
+from campaigns.queries.contacts import because
 from campaigns.queries.why_not import why_not
 
 UUID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
 class ContactSerializer(StrictModelSerializer[Contact]):
+    next_attempt_because = serializers.SerializerMethodField(
+        help_text="Why it waits for that time; empty if it does not"
+    )
+
     class Meta:
         model = Contact
         fields = [
@@ -35,12 +40,17 @@ class ContactSerializer(StrictModelSerializer[Contact]):
             "state_reason",
             "attempts_made",
             "next_attempt_at",
+            "next_attempt_because",
             "callback_at",
             "last_outcome",
             "disposition",
             "updated_at",
         ]
         read_only_fields = fields
+
+    def get_next_attempt_because(self, contact: Contact) -> str:
+        """Why the contact waits for its time."""
+        return because(contact)
 
 
 class GateSerializer(serializers.Serializer[Any]):
@@ -57,7 +67,7 @@ class GateSerializer(serializers.Serializer[Any]):
 class ContactView(ReadOnlyView):
     """Customers in campaigns, as they were at launch, with their progress."""
 
-    queryset = Contact.objects.order_by("id")
+    queryset = Contact.objects.select_related("campaign").order_by("id")
     serializer_class = ContactSerializer
     filterset_class = ContactFilter
 

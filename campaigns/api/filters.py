@@ -86,6 +86,13 @@ class ContactFilter(FilterSet):
     campaign = _by(models.Campaign)
     state = ChoiceFilter(choices=enums.ContactState.choices)
     phone_number = PhoneFilter()
+    has_callback = TypedChoiceFilter(
+        field_name="callback_at",
+        lookup_expr="isnull",
+        choices=(("true", "true"), ("false", "false")),
+        coerce=lambda text: text == "false",
+        help_text="Whether the customer asked to be called",
+    )
 
 
 class AttemptFilter(FilterSet):

@@ -10,6 +10,10 @@ from campaigns.enums import AttemptState, ContactState, Outcome
 from campaigns.policies.cadence import DO_NOT_CALL, Cadence, Moment, Try, release_wait_s
 
 CALLBACK = "callback"
+CALLBACK_EXPIRED = "callback_expired"
+# A wish to be called that could not be met so long, in a paused campaign for example, puts nobody before others.
+# Longer than any weekly calling window is closed.
+CALLBACK_LASTS = timedelta(days=8)
 LATE_CONNECT = "late_connect"
 CAMPAIGN_CANCELED = "campaign_canceled"
 LIST_REMOVED = "list_removed"

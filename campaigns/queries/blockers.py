@@ -13,11 +13,12 @@ from typing import Final
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 
-from campaigns.enums import CampaignState, ContactState, Outcome, TrunkHold
+from campaigns.enums import CampaignState, ContactState, TrunkHold
 from campaigns.models import Campaign, Contact
 from campaigns.policies.calling_window import closed_date_in, is_open, next_opening
 from campaigns.policies.eligibility import LABELS, Gate, GateState
-from campaigns.policies.outcomes import CALLBACK
+from campaigns.policies.outcomes import CALLBACK, CALLBACK_EXPIRED
+from campaigns.policies.wait_text import try_in_words
 from campaigns.queries.agent_outages import outage_of, trial_of
 from campaigns.queries.calling_rules import dnc_fault, dnc_oldest_at, rules_of, stops_in_force, window_of
 from campaigns.queries.why_not import capacity_gates, why_not
@@ -48,6 +49,7 @@ class _Waiting:
 
 WAIT_LABELS = {
     CALLBACK: "Waiting for the time they asked to be called at",
+    CALLBACK_EXPIRED: "Asked to be called, and could not be in time",
     Gate.BLACKOUT.value: "Waiting for a blackout date to be over",
     Gate.WINDOW.value: "Waiting for the calling window",
     Gate.NUMBER_CAP.value: "Waiting because the number was called as often as it may be",
@@ -167,6 +169,6 @@ def _wait_label(reason: str) -> str:
         return WAIT_LABELS[reason]
     if reason in LABELS:
         return f"Waiting until this holds: {LABELS[Gate(reason)]}"
-    if reason in Outcome.values:
-        return f"To be tried again after: {Outcome(reason).label.lower()}"
+    if after := try_in_words(reason):
+        return f"To be tried again after: {after}"
     return f"Waiting for their time ({reason})" if reason else "Waiting for their time"

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
+from campaigns.enums import ContactState
 from campaigns.models import AttemptLog, CallAttempt, Contact, CustomerList
+from campaigns.policies.wait_text import next_try_because
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,15 @@ def contacts_matching(
             found |= Q(phone_number__contains=search.replace(" ", ""))
         contacts = contacts.filter(found)
     return contacts
+
+
+def because(contact: Contact) -> str:
+    """Why a contact whose campaign is loaded is tried at its next time; empty if it does not wait."""
+    if contact.state != ContactState.PENDING:
+        return ""
+    return next_try_because(
+        contact.state_reason, attempts_made=contact.attempts_made, max_attempts=contact.campaign.max_attempts
+    )
 
 
 def contact_detail(contact_id: int) -> ContactDetail | None:

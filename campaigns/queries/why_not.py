@@ -11,6 +11,7 @@ from campaigns.enums import CampaignState, ContactState
 from campaigns.models import Campaign, Contact, Trunk
 from campaigns.policies.eligibility import Gate, GateState, dial_gates, gate
 from campaigns.policies.pacing import TokenBucket, pace_factor
+from campaigns.queries.contacts import because
 from campaigns.queries.dialing import (
     facts_for,
     free_bridge_slots,
@@ -37,7 +38,7 @@ def why_not(contact: Contact, now: datetime) -> list[GateState]:
         gate(
             Gate.NOT_DUE,
             is_due,
-            _sentence("Waiting for its time", contact.state_reason),
+            because(contact),
             contact.next_attempt_at,
         ),
         gate(Gate.NUMBER_BUSY, not other_call.exists(), "Another campaign is calling it."),

@@ -19,16 +19,21 @@ from campaigns.errors import CallRequestRefused
 from campaigns.models import Call, CampaignEvent, Contact, SuppressedNumber
 from campaigns.policies.cadence import DO_NOT_CALL, WAIT_MAX_S
 from campaigns.policies.clean_text import clean_text
+from campaigns.policies.eligibility import OVER_STATES
 from campaigns.policies.opt_out import find_opt_out, opt_out_phrases
+from campaigns.policies.outcomes import CALLBACK
 from campaigns.queries.calling_rules import is_suppressed
 from campaigns.queries.dialing import try_at
 from campaigns.services.suppression import suppress
+from campaigns.states import CONTACT_STEPS, next_state
 from telephony.errors import PhoneNumberError
 from telephony.phone_numbers import parse_phone_number
 
 log = logging.getLogger(__name__)
 
 MAX_NOTE_CHARS = 200
+# Contacts that a wish told late still reaches: not those that must not be called, and not those of no list.
+MOVABLE_STATES = (ContactState.PENDING, ContactState.DIALING, ContactState.DONE, ContactState.EXHAUSTED)
 MAX_TARGET_CHARS = 32
 
 
@@ -71,7 +76,7 @@ def schedule_callback(*, call_id: UUID, at: datetime, note: str, now: datetime) 
         call.callback_at, call.callback_note = at, note
         call.save(update_fields=["callback_at", "callback_note"])
         if call.attempt is not None:
-            _move_waiting_contact(call.attempt.contact_id, at, now)
+            _move_contact(call, call.attempt.contact_id, at, now)
         shown_at = timezone.localtime(at).isoformat(timespec="minutes")
         _log(call, "callback_asked_for", f"A customer asked to be called again at {shown_at}.", now)
 
@@ -131,14 +136,18 @@ def _number_of(call: Call) -> str:
         raise CallRequestRefused("number_unknown", "The customer's number is not known.") from None
 
 
-def _move_waiting_contact(contact_id: int, at: datetime, now: datetime) -> None:
-    """Where the wish comes after the call's end, the contact may be waiting already."""
-    waiting = Contact.objects.select_for_update(of=("self",)).select_related("campaign")
-    contact = waiting.filter(pk=contact_id, state=ContactState.PENDING).first()
-    if contact is not None:
-        contact.callback_at, contact.next_attempt_at = at, try_at(contact, at)
-        contact.updated_at = now
-        contact.save(update_fields=["callback_at", "next_attempt_at", "updated_at"])
+def _move_contact(call: Call, contact_id: int, at: datetime, now: datetime) -> None:
+    """Where the wish comes after the call's end, the contact has been moved on already, and is moved again."""
+    contact = Contact.objects.select_for_update(of=("self",)).select_related("campaign").get(pk=contact_id)
+    if call.ended_at is None or contact.campaign.state in OVER_STATES or contact.state not in MOVABLE_STATES:
+        return
+    contact.callback_at = at
+    if contact.state != ContactState.DIALING:
+        if contact.state != ContactState.PENDING:
+            contact.state = next_state(CONTACT_STEPS, ContactState(contact.state), ContactState.PENDING)
+        contact.state_reason, contact.next_attempt_at = CALLBACK, try_at(contact, at)
+    contact.updated_at = now
+    contact.save(update_fields=["state", "state_reason", "callback_at", "next_attempt_at", "updated_at"])
 
 
 def _log(call: Call, kind: str, message: str, now: datetime) -> None:

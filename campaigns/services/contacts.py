@@ -10,7 +10,16 @@ from campaigns.enums import AttemptState, ContactState, Outcome, WebhookEvent
 from campaigns.models import CallAttempt, Contact
 from campaigns.policies.cadence import Try
 from campaigns.policies.eligibility import OVER_STATES
-from campaigns.policies.outcomes import LATE_CONNECT, LIST_REMOVED, AttemptEnd, Progress, is_counted, settle
+from campaigns.policies.outcomes import (
+    CALLBACK_EXPIRED,
+    CALLBACK_LASTS,
+    LATE_CONNECT,
+    LIST_REMOVED,
+    AttemptEnd,
+    Progress,
+    is_counted,
+    settle,
+)
 from campaigns.queries.dialing import redial_rules, try_at
 from campaigns.services.outbox import record_event
 from campaigns.states import CONTACT_STEPS, FINAL_CONTACT_STATES, next_state
@@ -48,6 +57,15 @@ def hold_contact(contact_id: int, *, now: datetime) -> None:
         contact.next_attempt_at = None
     contact.updated_at = now
     contact.save()
+
+
+def expire_callbacks(*, now: datetime) -> int:
+    """Let wishes to be called that could not be met for too long put nobody before others; returns how many.
+
+    Their contacts wait on, and are called like all others if attempts are left.
+    """
+    stale = Contact.objects.filter(state=ContactState.PENDING, callback_at__lte=now - CALLBACK_LASTS)
+    return stale.update(callback_at=None, state_reason=CALLBACK_EXPIRED, updated_at=now)
 
 
 def finish_waiting(waiting: QuerySet[Contact], *, state: ContactState, reason: str, now: datetime) -> int:

@@ -23,7 +23,7 @@ from campaigns.enums import AttemptState
 from campaigns.errors import CampaignNotReady, IllegalTransition
 from campaigns.policies.call_tokens import digest
 from campaigns.queries.dialing import dialable_trunk_ids, due_launches, unfilled_campaign_ids
-from campaigns.services import attempts, campaigns, dialing
+from campaigns.services import attempts, campaigns, contacts, dialing
 from campaigns.tasks.launching import fill_contacts
 from telephony.errors import LocalProtocolError
 from telephony.psr.classifier import classify
@@ -74,7 +74,8 @@ def place_call(*, attempt_id: str, fence: int) -> None:
 
 @shared_task(ignore_result=True)
 def reap() -> None:
-    """Move on every attempt whose deadline has passed."""
+    """Move on every attempt, and every wish to be called, whose deadline has passed."""
+    contacts.expire_callbacks(now=timezone.now())
     while attempts.reap(now=timezone.now()) == attempts.REAP_BATCH:
         pass
 

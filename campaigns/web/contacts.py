@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from campaigns.queries.contacts import contact_detail, customer_lists
+from campaigns.queries.contacts import because, contact_detail, customer_lists
 from campaigns.queries.why_not import why_not
 from campaigns.states import FINAL_CONTACT_STATES
 from campaigns.web.access import page, sees_numbers, signed_in
@@ -26,6 +26,7 @@ def show_contact(request: HttpRequest, contact_id: int) -> HttpResponse:
         "contact": detail.contact,
         "attempts": detail.attempts,
         "gates": [] if detail.contact.state in FINAL_CONTACT_STATES else why_not(detail.contact, now),
+        "because": because(detail.contact),
         "now": now,
         "shows_numbers": sees_numbers(signed_in(request.user)),
     }

@@ -7,9 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from campaigns.enums import AttemptState, ContactState, Outcome, SpeakerKind, SuppressionSource
+from campaigns.enums import AttemptState, CampaignState, ContactState, Outcome, SpeakerKind, SuppressionSource
 from campaigns.errors import CallRequestRefused
-from campaigns.models import BridgeNode, Call, CampaignEvent, Contact, SuppressedNumber, TranscriptTurn
+from campaigns.models import BridgeNode, Call, Campaign, CampaignEvent, Contact, SuppressedNumber, TranscriptTurn
+from campaigns.policies.outcomes import CALLBACK_LASTS
+from campaigns.queries.contacts import because
 from campaigns.queries.dialing import due_contacts
 from campaigns.services import calls
 from campaigns.services.attempts import end_attempt
@@ -21,6 +23,7 @@ from campaigns.services.call_requests import (
 )
 from campaigns.services.calls import CallEnd
 from campaigns.services.claiming import claim_due
+from campaigns.services.contacts import expire_callbacks
 from campaigns.services.dialing import mark
 from tests.factories import NOW, make_attempt, make_call, make_campaign, make_contact
 
@@ -155,11 +158,64 @@ def test_callback_of_somebody_who_must_not_be_called_is_refused() -> None:
         schedule_callback(call_id=call.pk, at=TOMORROW, note="", now=NOW)
 
 
-def test_callback_that_is_told_after_the_end_moves_a_contact_that_waits() -> None:
+@pytest.mark.parametrize("state", [ContactState.PENDING, ContactState.DONE, ContactState.EXHAUSTED])
+def test_callback_that_is_told_after_the_end_of_the_call_is_kept(state) -> None:
     call = live_call()
-    Contact.objects.update(state=ContactState.PENDING, next_attempt_at=SOON)
+    hang_up(call)
+    Contact.objects.update(state=state, next_attempt_at=SOON)
     schedule_callback(call_id=call.pk, at=TOMORROW, note="", now=SOON)
-    assert Contact.objects.values_list("callback_at", "next_attempt_at").get() == (TOMORROW, TOMORROW)
+    moved = Contact.objects.get()
+    assert (moved.state, moved.state_reason) == (ContactState.PENDING, "callback")
+    assert (moved.callback_at, moved.next_attempt_at) == (TOMORROW, TOMORROW)
+
+
+@pytest.mark.parametrize(
+    ("contact", "campaign"),
+    [(ContactState.BLOCKED, CampaignState.RUNNING), (ContactState.DONE, CampaignState.FINISHED)],
+)
+def test_callback_that_is_told_too_late_stands_in_the_log_alone(contact, campaign) -> None:
+    call = live_call()
+    hang_up(call)
+    Contact.objects.update(state=contact, next_attempt_at=None)
+    Campaign.objects.update(state=campaign)
+    schedule_callback(call_id=call.pk, at=TOMORROW, note="", now=SOON)
+    assert (Contact.objects.get().state, kinds()) == (contact, ["callback_asked_for"])
+
+
+def test_callback_told_during_the_next_attempt_is_waited_for_after_it() -> None:
+    call = live_call()
+    contact = hang_up(call)
+    Contact.objects.update(state=ContactState.DIALING, next_attempt_at=None)
+    redial = make_attempt(contact, at=SOON)
+    schedule_callback(call_id=call.pk, at=TOMORROW, note="", now=SOON)
+    assert Contact.objects.get().state == ContactState.DIALING
+    end_attempt(redial.pk, outcome=Outcome.NO_ANSWER, reason="no_connect", now=SOON)
+    assert Contact.objects.get().next_attempt_at == TOMORROW
+
+
+def test_one_wish_is_one_call_beyond_the_last_attempt() -> None:
+    call = live_call()
+    schedule_callback(call_id=call.pk, at=TOMORROW, note="", now=NOW)
+    contact = hang_up(call)
+    BridgeNode.objects.create(name="b1", capacity=10, seen_at=TOMORROW)
+    (claim,) = claim_due(contact.campaign.trunk_id, now=TOMORROW)
+    assert mark(claim.attempt_id, claim.fence, now=TOMORROW) is not None
+    end_attempt(claim.attempt_id, outcome=Outcome.NO_ANSWER, reason="no_connect", now=TOMORROW)
+    contact.refresh_from_db()
+    assert (contact.state, contact.state_reason) == (ContactState.EXHAUSTED, "max_attempts")
+    assert (contact.callback_at, contact.attempts_made) == (None, 2)
+
+
+def test_a_wish_that_could_not_be_met_for_days_puts_nobody_before_others() -> None:
+    campaign = make_campaign(max_attempts=3)
+    stale = make_contact(campaign, callback_at=NOW - CALLBACK_LASTS, priority=1)
+    fresh = make_contact(campaign, callback_at=NOW - CALLBACK_LASTS + timedelta(seconds=1))
+    important = make_contact(campaign, priority=9)
+    assert expire_callbacks(now=NOW) == 1
+    assert expire_callbacks(now=NOW) == 0
+    assert list(due_contacts(campaign, now=NOW, limit=9)) == [fresh, important, stale]
+    stale.refresh_from_db()
+    assert because(stale).startswith("The customer's wish to be called could not be met in time")
 
 
 def test_callback_of_a_call_that_came_to_us_is_kept_on_the_call() -> None:
