@@ -27,6 +27,7 @@ from bridge.consumers.door import UnknownPath
 from bridge.consumers.resume import live_legs
 from bridge.routing import routes_of
 from bridge.server.process import MAX_MESSAGE_BYTES, PING_INTERVAL_S, PING_TIMEOUT_S
+from bridge.server.requests import PromptHttpProtocol
 from bridge.server.sockets import CallSocketProtocol
 from bridge.session import CallSummary
 from telephony.protocols.registry import PROTOCOLS
@@ -126,6 +127,7 @@ def serving_with(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
         monkeypatch.setattr(stream, "call_desk", lambda: desk)
         routes = [*routes_of(PROTOCOLS.values()), re_path("", UnknownPath.as_asgi())]
         options = {
+            "http": PromptHttpProtocol,
             "ws": CallSocketProtocol,
             "ws_max_size": MAX_MESSAGE_BYTES,
             "ws_ping_interval": PING_INTERVAL_S,

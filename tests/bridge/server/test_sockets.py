@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from socket import create_server
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 import uvicorn
@@ -96,8 +96,10 @@ Play: TypeAlias = Callable[[bytes, int], Awaitable[Outcome]]
 
 
 @asynccontextmanager
-async def serving(application, protocol: type[asyncio.Protocol] = CallSocketProtocol) -> AsyncIterator[int]:
-    """A server with the bridge's bounds; its port."""
+async def serving(
+    application, protocol: type[asyncio.Protocol] = CallSocketProtocol, **options: Any
+) -> AsyncIterator[int]:
+    """A server with the bridge's bounds; its port. `options` are further ones of uvicorn's."""
     config = uvicorn.Config(
         application,
         lifespan="off",
@@ -107,6 +109,7 @@ async def serving(application, protocol: type[asyncio.Protocol] = CallSocketProt
         ws_per_message_deflate=False,
         log_config=None,
         log_level="critical",
+        **options,
     )
     server = uvicorn.Server(config)
     with create_server(("127.0.0.1", 0)) as listener:
