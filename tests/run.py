@@ -17,11 +17,15 @@ from tests.servers import start_broker, start_postgres
 
 OUTSIDE_SERVERS = ("DATABASE_URL", "REDIS_URL", "TEST_REDIS_URL")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
-PLATFORMS = ("tests/e2e", "tests/crash")
+PLATFORMS = ("tests/e2e", "tests/history")
 FILE_BY_FILE = ("-n", "3", "--dist", "loadfile")
 TEST_BY_TEST = ("-n", "2", "--dist", "load")
 # What does not touch the database behaves the same on any: once is enough for it.
-PLATFORMS_ON_POSTGRES = ("tests/crash", "tests/e2e/test_campaign_by_api.py", "tests/e2e/test_kills.py")
+PLATFORMS_ON_POSTGRES = (
+    "tests/history/test_histories.py",
+    "tests/e2e/test_campaign_by_api.py",
+    "tests/e2e/test_kills.py",
+)
 ON_POSTGRES = ("tests/campaigns", "tests/bridge/calls")
 
 

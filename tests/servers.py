@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -109,6 +110,13 @@ class PostgresServer:
     def stop(self) -> None:
         if self._process:
             self._process.terminate()
+            self._process.wait(timeout=START_DEADLINE_S)
+            self._process = None
+
+    def crash(self) -> None:
+        """Stop without a checkpoint, as a crash would: the next start recovers."""
+        if self._process:
+            self._process.send_signal(signal.SIGQUIT)
             self._process.wait(timeout=START_DEADLINE_S)
             self._process = None
 

@@ -1,1 +1,0 @@
-"""Killing real processes at the worst moments, and checking what is left."""
