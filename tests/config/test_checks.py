@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.core.checks import run_checks
 
 from config.checks import check_hosts, check_public_ws_url, check_secret_key
 
@@ -46,3 +47,8 @@ def test_public_address_must_be_a_plain_socket_address(settings, url, ids):
 def test_any_host_is_allowed_in_debug_only(settings, is_debug, ids):
     settings.DEBUG, settings.ALLOWED_HOSTS = is_debug, ["*"]
     assert [message.id for message in check_hosts()] == ids
+
+
+def test_no_check_needs_the_database():
+    # They run before the first migration. This test has no database, and asking for one fails.
+    assert run_checks() == []
