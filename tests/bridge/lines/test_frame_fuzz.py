@@ -10,20 +10,19 @@ import struct
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from bridge.server import requests
 from campaigns.models import Call
-from tests.bridge.lines.callee import Callee
+from tests.bridge.lines.bystander import MAX_GAP_MS, bystander, let_bystander_in, longest_gap_ms, speaks_on
 from tests.bridge.lines.conftest import let_in
 from tests.bridge.lines.frames import CASES, SILENCE, TEXT, Case, close, frame
 from tests.bridge.lines.vendors import VENDORS, PsrVendor, Vendor
 from tests.bridge.serving import Bridge, Serving, rows, until
 from tests.factories import make_agent
-from tests.fake_realtime import KEY, FakeSession, fake_realtime
+from tests.fake_realtime import fake_realtime
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,7 +30,6 @@ DEADLINE_S = 90.0
 ANSWER_S = 5.0
 AT_ONCE = 8
 WARM_UP_CALLS = 20
-MAX_GAP_MS = 100
 # What the allocator keeps, and what the test itself remembers of some hundred calls.
 MAX_GROWTH_BYTES = 30 * 1024 * 1024
 # A reset may overtake the answer while the client is still sending.
@@ -96,24 +94,13 @@ async def breaks_the_rules(bridge: Bridge, vendor: Vendor, secret: str, case: Ca
     return close_code_in(answer)
 
 
-async def speaks_on(session: FakeSession) -> None:
-    """A model with a lot to say: one tone for minutes."""
-    await session.asked()
-    await session.say("speech", "So it goes on.", 180_000)
-
-
-async def listens(callee: Callee) -> None:
-    await asyncio.Event().wait()
-
-
 def let_all_in() -> tuple[dict[tuple[type[Vendor], Case], str], str]:
     echo = make_agent("Echo", kind="echo", config={"delay_ms": 0})
-    talker = make_agent("Talker", kind="openai_realtime", config={"instructions": "Talk."})
     keys = {make: let_in(make.protocol, echo) for make in VENDORS if make is not PsrVendor}
     secrets = {
         (make, case): keys[make] if make in keys else let_in(make.protocol, echo) for make in VENDORS for case in CASES
     }
-    return secrets, let_in("psr", talker)
+    return secrets, let_bystander_in()
 
 
 def resources() -> tuple[int, int, int]:
@@ -126,11 +113,6 @@ def resources() -> tuple[int, int, int]:
     )
 
 
-def gaps_ms(callee: Callee) -> list[float]:
-    sounds = callee.ear.sounds(callee.now_ms)
-    return [after[0] - before[1] for before, after in pairwise(sounds)]
-
-
 async def test_no_frame_ends_more_than_its_own_call(serving: Serving, settings):
     settings.RESUME_GRACE_S = 0
     wrong: list[tuple[str, str, int | None]] = []
@@ -138,13 +120,8 @@ async def test_no_frame_ends_more_than_its_own_call(serving: Serving, settings):
         fake_realtime(speaks_on) as realtime,
         serving(capacity=AT_ONCE + 4, deadline_s=DEADLINE_S) as bridge,
     ):
-        settings.OPENAI_REALTIME_URL, settings.OPENAI_API_KEY = realtime.url, KEY
-        secrets, talkers_secret = await rows(let_all_in)
-        bystander_vendor = PsrVendor("bystander")
-        async with bridge.connect(bystander_vendor.path(talkers_secret)) as line, asyncio.TaskGroup() as group:
-            bystander = Callee(bystander_vendor, line)
-            listening = group.create_task(bystander.speak_and_hear(listens))
-            await bystander.hear(500)
+        secrets, token = await rows(let_all_in)
+        async with bystander(bridge, token, realtime, settings) as listener:
             seats = asyncio.Semaphore(AT_ONCE)
 
             async def play(number: int, make: type[Vendor], case: Case, secret: str) -> None:
@@ -166,9 +143,7 @@ async def test_no_frame_ends_more_than_its_own_call(serving: Serving, settings):
             # The first calls load what is loaded once.
             before = await play_all(range(WARM_UP_CALLS))
             after = await play_all(range(WARM_UP_CALLS, len(todo)))
-            heard = bystander.ear.heard_ms(bystander.now_ms)
-            longest_gap_ms = max(gaps_ms(bystander), default=0.0)
-            listening.cancel()
+            heard_ms, gap_ms = listener.ear.heard_ms(listener.now_ms), longest_gap_ms(listener)
         await bridge.settled()
         ends = Counter(call_id for call_id, _ in bridge.desk.ends)
         made = await rows(lambda: dict(Call.objects.values_list("pk", "ended_at")))
@@ -177,8 +152,8 @@ async def test_no_frame_ends_more_than_its_own_call(serving: Serving, settings):
     assert set(ends.values()) == {1}
     assert len(made) == len(secrets) + 1
     assert None not in made.values()
-    assert heard > 5_000
-    assert longest_gap_ms <= MAX_GAP_MS
+    assert heard_ms > 5_000
+    assert gap_ms <= MAX_GAP_MS
     assert abs(after[0] - before[0]) <= 5
     assert abs(after[1] - before[1]) <= 3
     assert after[2] - before[2] <= MAX_GROWTH_BYTES
