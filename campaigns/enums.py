@@ -51,6 +51,15 @@ class CampaignState(TextChoices):
     CANCELED = "canceled", "Canceled"
 
 
+class CanaryState(TextChoices):
+    """How far the careful start of a campaign has come."""
+
+    NONE = "", "None"
+    RUNNING = "running", "The first calls are looked at"
+    PASSED = "passed", "The first calls went well"
+    FAILED = "failed", "The first calls went badly"
+
+
 class ContactState(TextChoices):
     """Where one customer is in one campaign."""
 

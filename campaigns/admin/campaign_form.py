@@ -44,6 +44,7 @@ FIELDSETS: tuple[tuple[str | None, tuple[str, ...]], ...] = (
             "number_gap_s",
         ),
     ),
+    ("Careful start", ("ramp_up_minutes", "canary_calls", "canary_answered_min", "canary_failed_max", "canary_state")),
     ("When", ("calling_window", "max_attempts", "cadence", "starts_at")),
 )
 
@@ -90,6 +91,10 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             "ring_timeout_s",
             "max_attempts",
             "priority",
+            "ramp_up_minutes",
+            "canary_calls",
+            "canary_answered_min",
+            "canary_failed_max",
             "cadence",
             "calling_window",
             "rule_profile",
@@ -112,6 +117,10 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             "calls_per_number_day": "Calls of all campaigns count. Can only be stricter than the profile.",
             "calls_per_number_week": "Calls of all campaigns count. Can only be stricter than the profile.",
             "number_gap_s": "Between calls of whichever campaigns. Can only be stricter than the profile.",
+            "ramp_up_minutes": "From the launch it grows from a tenth of its calls per second to all. 0: all at once.",
+            "canary_calls": "It goes on by itself only if these went well, else it is paused. 0: none are looked at.",
+            "canary_answered_min": "Of these first calls, from 0 to 1.",
+            "canary_failed_max": "Of these first calls, from 0 to 1: refused, congested, or of which nobody knows.",
             "priority": "Higher goes first where campaigns share a trunk.",
             "starts_at": "Launching before this time schedules the campaign.",
         }

@@ -69,6 +69,7 @@ class CampaignAdmin(StepButtons, RulesShown, OwnerAdmin):
         "show_progress",
         "show_problems",
         "show_rules",
+        "canary_state",
         "launched_at",
         "finished_at",
         *IN_WORDS.values(),
@@ -187,9 +188,10 @@ class CampaignAdmin(StepButtons, RulesShown, OwnerAdmin):
 def _silent_fields(campaign: Campaign | None) -> frozenset[str]:
     """Fields that have nothing to say about a campaign as it is."""
     if campaign is None:
-        return frozenset({"state", "show_progress", "show_problems", "launched_at", "finished_at"})
+        return frozenset({"state", "canary_state", "show_progress", "show_problems", "launched_at", "finished_at"})
     is_launchable = CampaignAction.LAUNCH in CAMPAIGN_STEPS[CampaignState(campaign.state)]
     has_something = {
+        "canary_state": bool(campaign.canary_state),
         "show_problems": is_launchable,
         "show_progress": campaign.launched_at is not None,
         "launched_at": campaign.launched_at is not None,

@@ -33,6 +33,8 @@ MAX_CONCURRENT_CALLS = 10_000
 MAX_CALLS_PER_SECOND = 1_000
 MAX_ATTEMPTS = 20
 MAX_RING_TIMEOUT_S = 300
+RAMP_UP_MAX_MINUTES = 1_440
+CANARY_MAX_CALLS = 1_000
 PRIORITY_MAX = 1_000
 BARE_FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,150}\.wav$"
 
@@ -48,6 +50,10 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
     ring_timeout_s = fields.NumberField(min_value=5, max_value=MAX_RING_TIMEOUT_S, required=False, allow_null=True)
     max_attempts = fields.WholeNumberField(min_value=1, max_value=MAX_ATTEMPTS, required=False)
     priority = fields.WholeNumberField(min_value=-PRIORITY_MAX, max_value=PRIORITY_MAX, required=False)
+    ramp_up_minutes = fields.WholeNumberField(min_value=0, max_value=RAMP_UP_MAX_MINUTES, required=False)
+    canary_calls = fields.WholeNumberField(min_value=0, max_value=CANARY_MAX_CALLS, required=False)
+    canary_answered_min = fields.NumberField(min_value=0, max_value=1, required=False)
+    canary_failed_max = fields.NumberField(min_value=0, max_value=1, required=False)
     cadence = CadenceField(required=False)
     calling_window = fields.ObjectField(required=False)
 
@@ -71,6 +77,11 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
             "ring_timeout_s",
             "max_attempts",
             "priority",
+            "ramp_up_minutes",
+            "canary_calls",
+            "canary_answered_min",
+            "canary_failed_max",
+            "canary_state",
             "cadence",
             "calling_window",
             "starts_at",
@@ -79,7 +90,7 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
             "created_at",
             "updated_at",
         ]
-        read_only_fields = ["id", "state", "launched_at", "finished_at", "created_at", "updated_at"]
+        read_only_fields = ["id", "state", "canary_state", "launched_at", "finished_at", "created_at", "updated_at"]
 
     def validate_calling_window(self, value: dict[str, Any]) -> dict[str, Any]:
         """The calling window, if its shape is one."""

@@ -7,7 +7,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from campaigns.enums import App, CampaignState, ContactState, Outcome, RuleProfileName, StreamChannel
+from campaigns.enums import App, CampaignState, CanaryState, ContactState, Outcome, RuleProfileName, StreamChannel
 from campaigns.models.agents import Agent
 from campaigns.models.customers import Customer, CustomerList
 from campaigns.models.trunks import Trunk
@@ -47,6 +47,22 @@ class Campaign(models.Model):
         "most attempts per contact", default=3, validators=[MinValueValidator(1)]
     )
     priority = models.SmallIntegerField(default=0)
+    ramp_up_minutes = models.PositiveSmallIntegerField(
+        "minutes until full pace", default=0, help_text="From the launch, beginning with a tenth; 0: at once"
+    )
+    canary_calls = models.PositiveSmallIntegerField(
+        "first calls to look at", default=0, help_text="It goes on by itself only if they go well; 0: none"
+    )
+    canary_answered_min = models.FloatField(
+        "share that must answer", default=0.1, validators=[MinValueValidator(0), MaxValueValidator(1)]
+    )
+    canary_failed_max = models.FloatField(
+        "share that may fail", default=0.2, validators=[MinValueValidator(0), MaxValueValidator(1)]
+    )
+    canary_state = models.CharField(
+        "careful start", max_length=8, choices=CanaryState, default=CanaryState.NONE, blank=True
+    )
+    canary_since = models.DateTimeField(null=True, blank=True)
     cadence = models.JSONField(default=default_cadence, blank=True)
     calling_window = models.JSONField(default=default_calling_window, blank=True)
     rule_profile = models.CharField(

@@ -49,6 +49,7 @@ class Gate(StrEnum):
     CAMPAIGN_PACE = "campaign_pace"
     TRUNK_PACE = "trunk_pace"
     TURN = "waiting_turn"
+    CANARY = "canary_running"
     BRIDGE = "no_bridge_slot"
     DIALER = "dialer_not_running"
 
@@ -79,6 +80,7 @@ LABELS: Mapping[Gate, str] = {
     Gate.CAMPAIGN_PACE: "The campaign's calls per second allow one more",
     Gate.TRUNK_PACE: "The trunk's calls per second allow one more",
     Gate.TURN: "No other campaign of the trunk has its turn first",
+    Gate.CANARY: "The first calls of a careful start went well",
     Gate.BRIDGE: "A bridge can take the call",
     Gate.DIALER: "The dial worker takes messages",
 }

@@ -13,6 +13,8 @@ BURST_S = 1.0
 THROTTLED_PACE = 0.5
 RECOVERY_PER_MINUTE = 0.1
 THROTTLE_DEFAULT_S = 10.0
+# The share of its pace a campaign begins with that grows into it.
+RAMP_UP_FROM = 0.1
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -72,6 +74,14 @@ def pace_factor(throttled_until: datetime | None, now: datetime) -> float:
         return 1.0
     since_s = (now - throttled_until).total_seconds()
     return 0.0 if since_s < 0 else min(1.0, THROTTLED_PACE + RECOVERY_PER_MINUTE * since_s / 60)
+
+
+def ramp_up_factor(launched_at: datetime | None, ramp_up_minutes: int, now: datetime) -> float:
+    """The share of its calls per second a campaign may use: a tenth at its launch, all of it after so many minutes."""
+    if launched_at is None or not ramp_up_minutes:
+        return 1.0
+    passed = max(0.0, (now - launched_at).total_seconds()) / (60 * ramp_up_minutes)
+    return min(1.0, RAMP_UP_FROM + (1 - RAMP_UP_FROM) * passed)
 
 
 def take_turns(queues: Mapping[Key, Sequence[Item]], order: Sequence[Key], limit: int) -> list[tuple[Key, Item]]:

@@ -18,7 +18,7 @@ from campaigns.policies.eligibility import DialFacts
 from campaigns.policies.next_try import Hours, next_try_at
 from campaigns.policies.number_caps import number_use
 from campaigns.policies.outcomes import RedialRules
-from campaigns.policies.pacing import free_slots
+from campaigns.policies.pacing import free_slots, ramp_up_factor
 from campaigns.queries.agent_outages import outage_of, trial_of
 from campaigns.queries.calling_rules import (
     calls_to,
@@ -87,6 +87,11 @@ def try_at(
     window = window_of(contact.campaign, earliest)
     hours = Hours(window, zones_for(contact, window), contact.pk)
     return next_try_at(hours, earliest, moment=moment, dialed_at=dialed_at)
+
+
+def campaign_rate_per_s(campaign: Campaign, now: datetime) -> float:
+    """The calls per second a campaign may start now, while it grows into its pace and after."""
+    return campaign.calls_per_second * ramp_up_factor(campaign.launched_at, campaign.ramp_up_minutes, now)
 
 
 def open_calls_by_campaign(trunk_id: int) -> dict[int, int]:

@@ -9,10 +9,13 @@ from django.db.models import Sum
 
 from campaigns.enums import CampaignState, ContactState
 from campaigns.models import Campaign, Contact, Trunk
+from campaigns.policies.canary import in_words
 from campaigns.policies.eligibility import Gate, GateState, dial_gates, gate
 from campaigns.policies.pacing import TokenBucket, pace_factor
+from campaigns.queries.canaries import canary_calls_left, canary_count, canary_limits
 from campaigns.queries.contacts import because
 from campaigns.queries.dialing import (
+    campaign_rate_per_s,
     facts_for,
     free_bridge_slots,
     live_nodes,
@@ -63,9 +66,10 @@ def capacity_gates(campaign: Campaign, now: datetime) -> list[GateState]:
             trunk_calls < trunk.max_concurrent_calls,
             f"{trunk_calls} of {trunk.max_concurrent_calls} lines are in use.",
         ),
-        _pace_gate(Gate.CAMPAIGN_PACE, campaign, campaign.calls_per_second, now),
+        _pace_gate(Gate.CAMPAIGN_PACE, campaign, campaign_rate_per_s(campaign, now), now),
         _pace_gate(Gate.TRUNK_PACE, trunk, rate_per_s, now),
         _turn_gate(campaign, now),
+        _canary_gate(campaign),
         _bridge_gate(now),
         _dialer_gate(now),
     ]
@@ -77,6 +81,12 @@ def _pace_gate(code: Gate, paced: Campaign | Trunk, rate_per_s: float, now: date
         return GateState(code, True)
     opens_at = now + timedelta(seconds=(1 - bucket.tokens) / rate_per_s)
     return GateState(code, False, f"{rate_per_s:g} calls a second are used up.", opens_at)
+
+
+def _canary_gate(campaign: Campaign) -> GateState:
+    is_waiting = canary_calls_left(campaign) == 0
+    reason = f"{in_words(canary_count(campaign), canary_limits(campaign))}." if is_waiting else ""
+    return gate(Gate.CANARY, not is_waiting, reason[:1].upper() + reason[1:])
 
 
 def _turn_gate(campaign: Campaign, now: datetime) -> GateState:

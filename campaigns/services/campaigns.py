@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from campaigns.enums import CampaignState, ContactState, WebhookEvent
+from campaigns.enums import CampaignState, CanaryState, ContactState, WebhookEvent
 from campaigns.errors import CampaignNotReady, IllegalTransition
 from campaigns.models import BlackoutDate, CallAttempt, Campaign, CampaignEvent, Contact
 from campaigns.queries.lifecycle import campaigns_through, canceled_with_waiting, has_open_contacts
@@ -60,6 +60,10 @@ COPIED_FIELDS = (
     "ring_timeout_s",
     "max_attempts",
     "priority",
+    "ramp_up_minutes",
+    "canary_calls",
+    "canary_answered_min",
+    "canary_failed_max",
     "cadence",
     "calling_window",
     # Not the override: it was given for that campaign.
@@ -91,7 +95,7 @@ def launch(campaign_id: int, *, now: datetime, user: User | None = None) -> Camp
             for problem in problems:
                 errors.setdefault(problem.field, []).append(problem.message)
             raise CampaignNotReady("The campaign cannot be launched as it is.", errors=errors)
-        fields: dict[str, Any] = {} if is_early else {"launched_at": now}
+        fields: dict[str, Any] = {} if is_early else {"launched_at": now, **_careful_start(campaign, now)}
         return _step(campaign_id, action, now=now, user=user, **fields)
 
 
@@ -105,12 +109,16 @@ def pause(campaign_id: int, *, now: datetime, user: User | None = None, reason: 
 
 
 def resume(campaign_id: int, *, now: datetime, user: User | None = None) -> Campaign:
-    """Go on dialing.
+    """Go on dialing. After a careful start that failed, the next calls are looked at like the first were.
 
     Raises:
         IllegalTransition: it is not paused.
     """
-    return _step(campaign_id, CampaignAction.RESUME, now=now, user=user)
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
+        has_failed = campaign.canary_state == CanaryState.FAILED
+        fields = _careful_start(campaign, now) if has_failed else {}
+        return _step(campaign_id, CampaignAction.RESUME, now=now, user=user, **fields)
 
 
 def cancel(campaign_id: int, *, now: datetime, user: User | None = None) -> Campaign:
@@ -205,6 +213,11 @@ def clone(campaign_id: int, *, name: str, user: User | None, now: datetime) -> C
             campaign=copy, at=now, kind="cloned", message=f"Made from “{source.name}”."[:MESSAGE_MAX_CHARS], user=user
         )
     return copy
+
+
+def _careful_start(campaign: Campaign, now: datetime) -> dict[str, Any]:
+    state = CanaryState.RUNNING if campaign.canary_calls else CanaryState.NONE
+    return {"canary_state": state, "canary_since": now if campaign.canary_calls else None}
 
 
 def _step(

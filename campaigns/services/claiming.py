@@ -23,7 +23,9 @@ from campaigns.policies.eligibility import Gate
 from campaigns.policies.pacing import Load, TokenBucket, pace_factor, take_turns
 from campaigns.queries.agent_outages import trials_left
 from campaigns.queries.calling_rules import stops_in_force, windows_of, with_good_dnc_lists
+from campaigns.queries.canaries import canary_calls_left
 from campaigns.queries.dialing import (
+    campaign_rate_per_s,
     due_contacts,
     free_bridge_slots,
     live_nodes,
@@ -96,10 +98,10 @@ def _choose(trunk: Trunk, open_calls: dict[int, int], limit: int, now: datetime)
         if campaign.agent_id not in trials:
             trials[campaign.agent_id] = trials_left(campaign.agent_id, now)
         bucket = TokenBucket(campaign.bucket_tokens, campaign.bucket_at)
-        bucket = bucket.refilled(rate_per_s=campaign.calls_per_second, now=now)
+        bucket = bucket.refilled(rate_per_s=campaign_rate_per_s(campaign, now), now=now)
         load = Load(campaign.max_concurrent_calls, open_calls.get(campaign.pk, 0), bucket)
-        left = trials[campaign.agent_id]
-        allowance = load.allowance if left is None else min(load.allowance, left)
+        limits = (load.allowance, trials[campaign.agent_id], canary_calls_left(campaign))
+        allowance = min(limit for limit in limits if limit is not None)
         by_priority[campaign.priority].append(_Turn(campaign, windows[campaign.pk], bucket, allowance))
     for priority in sorted(by_priority, reverse=True):
         places = limit - len(chosen)

@@ -22,7 +22,15 @@ from campaigns.services import trunks, webhooks
 HOLDS_BY_THE_SWITCH = (TrunkHold.AUTH, TrunkHold.REDIRECT)
 WHAT_A_SWITCH_REFUSES = frozenset({"base_url", "auth_scheme", "token"})
 
-_PACE = frozenset({"max_concurrent_calls", "calls_per_second", "ring_timeout_s", "max_attempts", "priority"})
+_CANARY = frozenset({"canary_calls", "canary_answered_min", "canary_failed_max"})
+_PACE = _CANARY | {
+    "max_concurrent_calls",
+    "calls_per_second",
+    "ring_timeout_s",
+    "max_attempts",
+    "priority",
+    "ramp_up_minutes",
+}
 _CAPS = frozenset({"calls_per_number_day", "calls_per_number_week", "number_gap_s"})
 _RULES = frozenset({"name", "cadence", "calling_window"}) | _PACE | _CAPS
 _WHOLE = _RULES | {

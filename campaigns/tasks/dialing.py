@@ -23,7 +23,7 @@ from campaigns.enums import AttemptState
 from campaigns.errors import CampaignNotReady, IllegalTransition
 from campaigns.policies.call_tokens import digest
 from campaigns.queries.dialing import dialable_trunk_ids, due_launches, unfilled_campaign_ids
-from campaigns.services import attempts, campaigns, contacts, dialing
+from campaigns.services import attempts, campaigns, canaries, contacts, dialing
 from campaigns.tasks.launching import fill_contacts
 from telephony.errors import LocalProtocolError
 from telephony.psr.classifier import classify
@@ -43,6 +43,7 @@ def tick() -> None:
     now = timezone.now()
     for trunk_id in dialable_trunk_ids():
         _publish(dialing.claim_due(trunk_id, now=now))
+    canaries.judge_canaries(now=now)
     campaigns.finish_all(now=now)
 
 

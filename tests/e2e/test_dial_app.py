@@ -134,6 +134,10 @@ def admin_fields(platform: Platform, name: str) -> dict[str, Any]:
         "calls_per_second": 2,
         "max_attempts": 1,
         "priority": 0,
+        "ramp_up_minutes": 0,
+        "canary_calls": 0,
+        "canary_answered_min": 0.1,
+        "canary_failed_max": 0.2,
         "rule_profile": "custom",
     }
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.policies.pacing import Load, TokenBucket, free_slots, pace_factor, take_turns
+from campaigns.policies.pacing import Load, TokenBucket, free_slots, pace_factor, ramp_up_factor, take_turns
 
 NOW = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
 rates = st.floats(0.01, 500)
@@ -67,6 +67,17 @@ def test_free_slots_believe_the_worse(capacity, live, in_call, ringing, free) ->
 def test_pace_after_a_throttle(minutes, factor) -> None:
     until = None if minutes is None else NOW - timedelta(minutes=minutes)
     assert pace_factor(until, NOW) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "ramp", "factor"), [(0, 0, 1), (0, 10, 0.1), (5, 10, 0.55), (10, 10, 1), (99, 10, 1), (-5, 10, 0.1)]
+)
+def test_a_campaign_grows_into_its_pace(minutes, ramp, factor) -> None:
+    assert ramp_up_factor(NOW - timedelta(minutes=minutes), ramp, NOW) == pytest.approx(factor)
+
+
+def test_a_campaign_that_was_not_launched_has_nothing_to_grow_from() -> None:
+    assert ramp_up_factor(None, 10, NOW) == 1
 
 
 @given(st.dictionaries(st.sampled_from("abcd"), st.lists(st.integers(), max_size=6)), st.integers(0, 30))
