@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from campaigns.models import Campaign
 from campaigns.policies.calling_window import parse_window
 from campaigns.policies.parameter_template import parse_template
 from campaigns.queries.blockers import blockers
+from campaigns.queries.launch_report import launch_report
 from campaigns.queries.stats import campaign_stats
 from campaigns.services import campaigns, definitions
 from campaigns.services.test_calls import Told, claim_test_call
@@ -157,6 +159,46 @@ class BlockerSerializer(serializers.Serializer[Any]):
     opens_at = serializers.DateTimeField(allow_null=True)
 
 
+class ProblemSerializer(serializers.Serializer[Any]):
+    field = serializers.CharField()
+    message = serializers.CharField()
+
+
+class SkippedSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    # The metaclass takes the field out of the class, so the serializer's own `label` stays.
+    label = serializers.CharField()  # type: ignore[assignment]
+    count = serializers.IntegerField(help_text="Customers; one may be counted for several reasons")
+    is_final = serializers.BooleanField(help_text="Waiting does not change it")
+
+
+class ExampleSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    phone_number = serializers.CharField()
+    parameters = serializers.DictField(child=serializers.CharField())
+
+
+class ExperienceSerializer(serializers.Serializer[Any]):
+    answer_rate = serializers.FloatField()
+    talk_s = serializers.FloatField()
+    is_assumed = serializers.BooleanField(help_text="There are no calls on the trunk to learn from")
+
+
+class EstimateSerializer(serializers.Serializer[Any]):
+    attempts = serializers.IntegerField()
+    open_s = serializers.FloatField(help_text="Seconds of open calling window")
+    finish_at = serializers.DateTimeField(allow_null=True, help_text="Null: not within four months")
+    experience = ExperienceSerializer()
+
+
+class LaunchReportSerializer(serializers.Serializer[Any]):
+    problems = ProblemSerializer(many=True)
+    customers = serializers.IntegerField()
+    skipped = SkippedSerializer(many=True)
+    examples = ExampleSerializer(many=True)
+    estimate = EstimateSerializer()
+
+
 class CampaignView(ReadOnlyView):
     """Goals with an agent, rules and lists, run over a period."""
 
@@ -244,6 +286,14 @@ class CampaignView(ReadOnlyView):
     def stats(self, request: Request, pk: str) -> Response:
         """The campaign in numbers; rates are from 0 to 1, null while there is nothing to divide by."""
         return Response(CampaignStatsSerializer(campaign_stats(self.get_object().pk, timezone.now())).data)
+
+    @extend_schema(responses=LaunchReportSerializer)
+    @action(detail=True, methods=["get"])
+    def preflight(self, request: Request, pk: str) -> Response:
+        """What a launch would do: who is skipped and why, what is told of five customers, and how long it takes."""
+        campaign = self.get_object()
+        dice = random.Random()
+        return Response(LaunchReportSerializer(launch_report(campaign, timezone.now(), dice)).data)
 
     @extend_schema(responses=BlockerSerializer(many=True), filters=False)
     @action(detail=True, methods=["get"], pagination_class=None, filterset_class=None)

@@ -40,6 +40,7 @@ ACCESS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "cancel": MANAGER,
         "clone": MANAGER,
         "test_call": MANAGER,
+        "preflight": MANAGER,
         "stats": EVERYONE,
         "blockers": EVERYONE,
     },

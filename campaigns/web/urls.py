@@ -10,6 +10,7 @@ from campaigns.web.calls import list_calls, show_call, show_waveform
 from campaigns.web.campaigns import list_campaigns, place_test_call, release_trunk, show_campaign, step_campaign
 from campaigns.web.contacts import list_customer_lists, show_contact
 from campaigns.web.overview import show_overview
+from campaigns.web.preflight import show_preflight
 from campaigns.web.recordings import play_recording
 
 sign_in = LoginView.as_view(template_name="pages/sign_in.html", redirect_authenticated_user=True)
@@ -18,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", show_overview, name="overview"),
     path("campaigns/", list_campaigns, name="campaigns"),
     path("campaigns/<int:campaign_id>/", show_campaign, name="campaign"),
+    path("campaigns/<int:campaign_id>/preflight/", show_preflight, name="preflight"),
     path("campaigns/<int:campaign_id>/test-call/", place_test_call, name="test_call"),
     path("campaigns/<int:campaign_id>/release-trunk/", release_trunk, name="release_trunk"),
     path("campaigns/<int:campaign_id>/<str:action>/", step_campaign, name="campaign_step"),

@@ -220,6 +220,12 @@ def test_a_test_call_is_on_its_way(manager, monkeypatch, django_capture_on_commi
     assert (refused.status_code, refused.json()["code"]) == (422, "trunk_disabled")
 
 
+def test_the_report_before_a_launch(manager):
+    shown = manager.get(path(ready_campaign(), "preflight/")).json()
+    assert (shown["customers"], shown["problems"], len(shown["examples"])) == (1, [], 1)
+    assert sorted(shown["estimate"]) == ["attempts", "experience", "finish_at", "open_s"]
+
+
 def test_stats_are_the_campaigns_own(supervisor):
     campaign = make_campaign()
     make_attempt(make_contact(campaign), outcome=Outcome.ANSWERED)

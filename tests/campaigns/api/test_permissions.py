@@ -64,6 +64,7 @@ EXPECTED = {
     ("POST", "campaigns/1/cancel/"): {MAN},
     ("POST", "campaigns/1/clone/"): {MAN},
     ("POST", "campaigns/1/test-call/"): {MAN},
+    ("GET", "campaigns/1/preflight/"): {MAN},
     ("GET", "campaigns/1/stats/"): EVERYONE,
     ("GET", "campaigns/1/blockers/"): EVERYONE,
     ("GET", "contacts/"): EVERYONE,

@@ -58,6 +58,15 @@ def test_steps_are_for_those_whose_roles_allow_them(client, role, action):
 
 
 @pytest.mark.parametrize("role", [None, *Role])
+def test_the_report_before_a_launch_is_for_managers(client, role):
+    client.force_login(make_user(role=role))
+    campaign = ready_campaign()
+    answer = client.get(f"/campaigns/{campaign.pk}/preflight/")
+    assert answer.status_code == (200 if role is Role.MANAGER else 403)
+    assert ("Before the launch" in client.get(f"/campaigns/{campaign.pk}/").text) is (role is Role.MANAGER)
+
+
+@pytest.mark.parametrize("role", [None, *Role])
 def test_a_manager_lets_a_held_trunk_dial_again(client, role):
     client.force_login(make_user(role=role))
     campaign = make_campaign(trunk=make_trunk(hold=TrunkHold.BREAKER))
