@@ -52,6 +52,7 @@ class Gate(StrEnum):
     CANARY = "canary_running"
     BRIDGE = "no_bridge_slot"
     DIALER = "dialer_not_running"
+    CLOCK = "clock_off"
 
 
 LABELS: Mapping[Gate, str] = {
@@ -83,6 +84,7 @@ LABELS: Mapping[Gate, str] = {
     Gate.CANARY: "The first calls of a careful start went well",
     Gate.BRIDGE: "A bridge can take the call",
     Gate.DIALER: "The dial worker takes messages",
+    Gate.CLOCK: "The dial workers' clocks agree with the database's",
 }
 # Gates that will not open by waiting end the contact; all others give it back.
 ENDING_GATES: Mapping[Gate, Outcome] = {

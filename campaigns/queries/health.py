@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from campaigns.models import BridgeNode, Heartbeat
+from campaigns.queries.clock import clock_fault, read_clock
 from campaigns.queries.dialing import NODE_SEEN_S
 
 BROKER_TIMEOUT_S = 1.0
@@ -45,8 +46,13 @@ class Readiness:
 def readiness(now: datetime) -> Readiness:
     """How every part stands. Never raises; takes about a second at worst, when the broker does not answer."""
     database = _database()
-    asked = (lambda: _bridge(now), *(_worker(queue, age, now) for queue, age in HEARTBEAT_AGES.items()))
-    names = ("bridge", *(f"{queue}_worker" for queue in HEARTBEAT_AGES))
+    asked = (
+        _clock,
+        lambda: clock_fault(now),
+        lambda: _bridge(now),
+        *(_worker(queue, age, now) for queue, age in HEARTBEAT_AGES.items()),
+    )
+    names = ("clock", "dial_clocks", "bridge", *(f"{queue}_worker" for queue in HEARTBEAT_AGES))
     # What the others left behind stands in the database; without it nothing is known of them.
     known = [
         _asked(name, ask) if database.is_ready else Part(name, False, "unknown: the database does not answer")
@@ -93,6 +99,11 @@ def _bridge(now: datetime) -> str:
     if not alive.exists():
         return "no bridge process is running"
     return "" if alive.filter(is_draining=False).exists() else "every bridge process is draining"
+
+
+def _clock() -> str:
+    reading = read_clock()
+    return f"differs by {reading.skew.total_seconds():+.0f} s from the database's" if reading.is_off else ""
 
 
 def _worker(queue: str, oldest: timedelta, now: datetime) -> Callable[[], str]:

@@ -26,6 +26,7 @@ from campaigns.models import (
     WebhookDelivery,
 )
 from campaigns.queries.agent_outages import agents_out
+from campaigns.queries.clock import FAULT_PREFIX
 from campaigns.queries.health import BRIDGE_SEEN
 from campaigns.states import OPEN_ATTEMPT_STATES, REAL_CONTACT_STATES
 
@@ -110,7 +111,10 @@ def _live(now: datetime) -> Iterator[Gauge]:
     yield Gauge(
         "trunkline_heartbeat_age_s",
         "Seconds since a worker of the queue took the last heartbeat",
-        tuple(Sample((now - row.at).total_seconds(), {"queue": row.name}) for row in Heartbeat.objects.order_by("pk")),
+        tuple(
+            Sample((now - row.at).total_seconds(), {"queue": row.name})
+            for row in Heartbeat.objects.exclude(name__startswith=FAULT_PREFIX).order_by("pk")
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from campaigns.policies.canary import in_words
 from campaigns.policies.eligibility import Gate, GateState, dial_gates, gate
 from campaigns.policies.pacing import TokenBucket, pace_factor
 from campaigns.queries.canaries import canary_calls_left, canary_count, canary_limits
+from campaigns.queries.clock import clock_fault
 from campaigns.queries.contacts import because
 from campaigns.queries.dialing import (
     campaign_rate_per_s,
@@ -72,6 +73,7 @@ def capacity_gates(campaign: Campaign, now: datetime) -> list[GateState]:
         _canary_gate(campaign),
         _bridge_gate(now),
         _dialer_gate(now),
+        _clock_gate(now),
     ]
 
 
@@ -108,6 +110,11 @@ def _bridge_gate(now: datetime) -> GateState:
 def _dialer_gate(now: datetime) -> GateState:
     fault = dialer_fault(now)
     return gate(Gate.DIALER, not fault, f"The dial worker {fault}.")
+
+
+def _clock_gate(now: datetime) -> GateState:
+    fault = clock_fault(now)
+    return gate(Gate.CLOCK, not fault, f"Of the dial workers' clocks {fault}; those claim nobody.")
 
 
 def _sentence(text: str, reason: str) -> str:

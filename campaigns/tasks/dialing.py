@@ -7,6 +7,7 @@ that the reaper gives back, and one that comes twice finds the attempt already o
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -15,15 +16,16 @@ from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
-from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from campaigns.crash_points import reach
 from campaigns.enums import AttemptState
 from campaigns.errors import CampaignNotReady, IllegalTransition
 from campaigns.policies.call_tokens import digest
+from campaigns.queries.clock import DatabaseClock
 from campaigns.queries.dialing import dialable_trunk_ids, due_launches, unfilled_campaign_ids
 from campaigns.services import attempts, campaigns, canaries, contacts, dialing
+from campaigns.services.heartbeats import record_clock_fault
 from campaigns.tasks.launching import fill_contacts
 from telephony.errors import LocalProtocolError
 from telephony.psr.classifier import classify
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 
 CLIENTS_MAX = 64
 
+# Whatever this node's clock says: a lease taken here is judged elsewhere.
+clock = DatabaseClock()
 _clients: dict[tuple[str, str, str, float, float], PsrClient] = {}
 _clients_lock = threading.Lock()
 
@@ -40,7 +44,12 @@ _clients_lock = threading.Lock()
 @shared_task(ignore_result=True)
 def tick() -> None:
     """Claim what is due on every trunk, send each claim on its way, and close the campaigns that are over."""
-    now = timezone.now()
+    now = clock.now()
+    if clock.reading().is_off:
+        # Its leases would be wrong; another node's worker takes the next tick.
+        log.error("clock_off", extra={"skew_s": clock.reading().skew.total_seconds()})
+        record_clock_fault(socket.gethostname(), now=now)
+        return
     for trunk_id in dialable_trunk_ids():
         _publish(dialing.claim_due(trunk_id, now=now))
     canaries.judge_canaries(now=now)
@@ -51,7 +60,7 @@ def tick() -> None:
 def place_call(*, attempt_id: str, fence: int) -> None:
     """Place one claimed attempt with one POST, unless a rule or the clock says no."""
     started_s = boot_clock_s()
-    order = dialing.mark(UUID(attempt_id), fence, now=timezone.now())
+    order = dialing.mark(UUID(attempt_id), fence, now=clock.now())
     if order is None:
         return
     try:
@@ -70,21 +79,21 @@ def place_call(*, attempt_id: str, fence: int) -> None:
         answer, is_503_safe=settings.PSR_503_IS_SAFE, refused_codes=frozenset(settings.PSR_REFUSED_CODES)
     )
     log.info("call_placed", extra={"attempt_id": attempt_id, "verdict": verdict.dial.value, "reason": verdict.reason})
-    dialing.apply_verdict(order.attempt_id, verdict=verdict, answer=answer, now=timezone.now())
+    dialing.apply_verdict(order.attempt_id, verdict=verdict, answer=answer, now=clock.now())
 
 
 @shared_task(ignore_result=True)
 def reap() -> None:
     """Move on every attempt, and every wish to be called, whose deadline has passed."""
-    contacts.expire_callbacks(now=timezone.now())
-    while attempts.reap(now=timezone.now()) == attempts.REAP_BATCH:
+    contacts.expire_callbacks(now=clock.now())
+    while attempts.reap(now=clock.now()) == attempts.REAP_BATCH:
         pass
 
 
 @shared_task(ignore_result=True)
 def start_scheduled() -> None:
     """Launch the campaigns whose time has come, and take up every launch that stopped half way."""
-    now = timezone.now()
+    now = clock.now()
     for campaign_id in due_launches(now):
         try:
             campaigns.launch(campaign_id, now=now)
@@ -146,11 +155,11 @@ def _publish(claims: Sequence[dialing.Claimed]) -> None:
                 dialing.release(
                     unsent.attempt_id,
                     reason="broker_unreachable",
-                    now=timezone.now(),
+                    now=clock.now(),
                     only_from=AttemptState.CLAIMED,
                 )
             return
 
 
 def _release(order: dialing.DialOrder, reason: str) -> None:
-    dialing.release(order.attempt_id, reason=reason, now=timezone.now(), only_from=AttemptState.DISPATCHING)
+    dialing.release(order.attempt_id, reason=reason, now=clock.now(), only_from=AttemptState.DISPATCHING)

@@ -62,6 +62,8 @@ def test_a_platform_at_work_is_ready(broker, all_alive):
     assert [part.name for part in found.parts] == [
         "database",
         "broker",
+        "clock",
+        "dial_clocks",
         "bridge",
         "dial_worker",
         "results_worker",
