@@ -27,6 +27,8 @@ class Callee:
         self.ear = Ear(delay_ms)
         self.others: list[str] = []
         self.is_told = False
+        # When the customer last began to speak.
+        self.onset_ms = 0.0
         self.is_gone = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._began_s = self._loop.time()
@@ -44,6 +46,7 @@ class Callee:
         step = self.vendor.frame_ms * 16
         self._mouth.extend(pcm[at : at + step].ljust(step, b"\x00") for at in range(0, len(pcm), step))
         self._has_spoken.clear()
+        self.onset_ms = self.now_ms
         await self._has_spoken.wait()
 
     async def hear(self, at_least_ms: float) -> None:
