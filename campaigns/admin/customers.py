@@ -16,6 +16,7 @@ from unfold.decorators import action, display
 from campaigns.admin.base import InternalAdmin, OwnerAdmin, changed_values, field_values, pairs_in_lines
 from campaigns.admin.imports import upload_customers
 from campaigns.models import Customer, CustomerList, ImportJob, ImportReject, ListEntry
+from campaigns.policies.country_codes import COUNTRY_NOT_ALLOWED, country_refusal
 from campaigns.policies.import_rows import is_timezone
 from campaigns.services import customers
 from telephony.phone_numbers import PhoneNumberError, parse_phone_number
@@ -89,9 +90,12 @@ class CustomerForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
 
     def clean_phone_number(self) -> str:
         try:
-            return parse_phone_number(self.cleaned_data["phone_number"], settings.DEFAULT_REGION).e164
+            number = parse_phone_number(self.cleaned_data["phone_number"], settings.DEFAULT_REGION)
         except PhoneNumberError as error:
             raise forms.ValidationError(error.detail, code=error.code) from error
+        if number.region not in settings.ALLOWED_COUNTRIES:
+            raise forms.ValidationError(country_refusal(number.region), code=COUNTRY_NOT_ALLOWED)
+        return number.e164
 
     def clean_timezone(self) -> str:
         name: str = self.cleaned_data["timezone"]

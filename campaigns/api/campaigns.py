@@ -26,6 +26,7 @@ from campaigns.queries.blockers import blockers
 from campaigns.queries.launch_report import launch_report
 from campaigns.queries.stats import campaign_stats
 from campaigns.services import campaigns, definitions
+from campaigns.services.rule_overrides import override_rules
 from campaigns.services.test_calls import Told, claim_test_call
 from campaigns.states import REAL_CONTACT_STATES
 from campaigns.tasks.dialing import place_call
@@ -38,6 +39,7 @@ MAX_RING_TIMEOUT_S = 300
 RAMP_UP_MAX_MINUTES = 1_440
 CANARY_MAX_CALLS = 1_000
 PRIORITY_MAX = 1_000
+CONSENT_ATTRIBUTE = r"^[A-Za-z][A-Za-z0-9_]{0,39}$"
 BARE_FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,150}\.wav$"
 
 
@@ -58,6 +60,13 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
     canary_failed_max = fields.NumberField(min_value=0, max_value=1, required=False)
     cadence = CadenceField(required=False)
     calling_window = fields.ObjectField(required=False)
+    consent_attribute = serializers.RegexField(
+        CONSENT_ATTRIBUTE,
+        required=False,
+        allow_blank=True,
+        help_text="The attribute that tells of consent",
+    )
+    rule_override = fields.ObjectField(read_only=True)
 
     class Meta:
         model = Campaign
@@ -86,6 +95,12 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
             "canary_state",
             "cadence",
             "calling_window",
+            "rule_profile",
+            "consent_attribute",
+            "calls_per_number_day",
+            "calls_per_number_week",
+            "number_gap_s",
+            "rule_override",
             "starts_at",
             "launched_at",
             "finished_at",
@@ -110,6 +125,11 @@ def _check(parse: Callable[[Any], object], value: Any) -> None:
         parse(value)
     except ValueError as error:
         raise serializers.ValidationError(str(error)) from error
+
+
+class OverrideSerializer(StrictInput):
+    changes = fields.ObjectField(help_text="hours, calls_per_day, calls_per_week, min_gap_s; empty: none")
+    reason = fields.TextField(max_length=200)
 
 
 class CloneSerializer(StrictInput):
@@ -280,6 +300,18 @@ class CampaignView(ReadOnlyView):
         enqueue_on_commit(place_call, attempt_id=str(claimed.attempt_id), fence=claimed.fence)
         body = CallTestClaimSerializer({"attempt": claimed.attempt_id}).data
         return Response(body, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=OverrideSerializer, responses=CampaignSerializer)
+    @action(detail=True, methods=["post"], url_path="override-rules")
+    def override_rules(self, request: Request, pk: str) -> Response:
+        """Loosen hours, caps or the gap of the rule profile; needs the permission `campaigns.override_rules` too."""
+        given = OverrideSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        values, user = given.validated_data, token_of(request).user
+        campaign_id = self.get_object().pk
+        return self.shown(
+            override_rules(campaign_id, values["changes"], reason=values["reason"], user=user, now=timezone.now())
+        )
 
     @extend_schema(responses=CampaignStatsSerializer)
     @action(detail=True, methods=["get"])

@@ -94,6 +94,7 @@ class CallAttemptSerializer(StrictModelSerializer[CallAttempt]):
             "hangup_cause",
             "switch_call_id",
             "is_counted",
+            "allowed_by",
             "is_test",
             "claimed_at",
             "dispatched_at",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db.models import Count, IntegerField, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -18,9 +19,11 @@ from campaigns.api.parsing import BoundedMultiPartParser
 from campaigns.api.serializers import StrictInput, StrictModelSerializer
 from campaigns.api.views import ReadOnlyView, enqueue_on_commit, token_of
 from campaigns.models import Customer, CustomerList, ListEntry
+from campaigns.policies.country_codes import COUNTRY_NOT_ALLOWED, country_refusal
 from campaigns.services import customers
 from campaigns.services.imports import create_import
 from campaigns.tasks.imports import run_import
+from telephony.phone_numbers import region_of
 
 
 class CustomerSerializer(StrictModelSerializer[Customer]):
@@ -34,7 +37,9 @@ class CustomerSerializer(StrictModelSerializer[Customer]):
         read_only_fields = ["id", "created_at", "updated_at"]
 
     def validate_phone_number(self, value: str) -> str:
-        """The number, if no other customer has it."""
+        """The number, if its country may be called and no other customer has it."""
+        if region_of(value) not in settings.ALLOWED_COUNTRIES:
+            raise serializers.ValidationError(country_refusal(region_of(value)), code=COUNTRY_NOT_ALLOWED)
         others = Customer.objects.filter(phone_number=value)
         if self.instance is not None:
             others = others.exclude(pk=self.instance.pk)

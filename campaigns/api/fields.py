@@ -12,6 +12,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from campaigns.policies.country_codes import read_countries
 from campaigns.policies.import_rows import is_timezone
 from campaigns.policies.peer_networks import read_networks
 from telephony.errors import PhoneNumberError
@@ -193,6 +194,22 @@ class NetworksField(serializers.Field[list[str], Any, list[str], Any]):
 
     def to_representation(self, value: list[str]) -> list[str]:
         """The networks."""
+        return value
+
+
+@extend_schema_field({"type": "array", "items": {"type": "string"}})
+class CountriesField(serializers.Field[list[str], Any, list[str], Any]):
+    """A list of two-letter country codes; empty: not limited."""
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        """The codes in capitals and in order."""
+        try:
+            return read_countries(data)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error), code="bad_country") from error
+
+    def to_representation(self, value: list[str]) -> list[str]:
+        """The codes."""
         return value
 
 

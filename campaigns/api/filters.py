@@ -120,7 +120,12 @@ class CallFilter(FilterSet):
 
 class SuppressedNumberFilter(FilterSet):
     phone_number = PhoneFilter()
+    campaign = _by(models.Campaign)
     source = ChoiceFilter(choices=enums.SuppressionSource.choices)
+
+
+class BlackoutDateFilter(FilterSet):
+    campaign = _by(models.Campaign)
 
 
 class DeliveryFilter(FilterSet):

@@ -41,6 +41,7 @@ ACCESS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "cancel": MANAGER,
         "clone": MANAGER,
         "test_call": MANAGER,
+        "override_rules": MANAGER,
         "stats": EVERYONE,
         "blockers": EVERYONE,
     },
@@ -55,6 +56,17 @@ ACCESS: Mapping[str, Mapping[str, frozenset[Role]]] = {
     },
     # Integrators may add what a customer asked for elsewhere; lifting a suppression is a manager's decision.
     "suppressed-number": {**READ, "create": EVERYONE, "partial_update": MANAGER, "destroy": MANAGER, "bulk": FEEDERS},
+    "dnc-list": {
+        **READ,
+        "create": MANAGER,
+        "partial_update": MANAGER,
+        "versions": EVERYONE,
+        "upload": FEEDERS,
+    },
+    "blackout-date": {**READ, "create": MANAGER, "destroy": MANAGER, "bulk": MANAGER},
+    # To stop is an emergency, to go on a decision.
+    "dialing-stop": {**READ, "create": OPERATORS, "lift": MANAGER},
+    "rule-profile": {"list": EVERYONE},
     "webhook-endpoint": {
         "list": FEEDERS,
         "retrieve": FEEDERS,

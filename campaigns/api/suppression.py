@@ -15,10 +15,10 @@ from rest_framework.response import Response
 
 from campaigns.api import fields
 from campaigns.api.filters import SuppressedNumberFilter
-from campaigns.api.serializers import StrictInput, StrictModelSerializer
+from campaigns.api.serializers import RefField, StrictInput, StrictModelSerializer
 from campaigns.api.views import ReadOnlyView
 from campaigns.enums import SuppressionSource
-from campaigns.models import SuppressedNumber
+from campaigns.models import Campaign, SuppressedNumber
 from campaigns.services import definitions
 from campaigns.services.suppression import suppress
 from telephony.errors import PhoneNumberError
@@ -34,7 +34,9 @@ class SuppressedNumberSerializer(StrictModelSerializer[SuppressedNumber]):
 
     class Meta:
         model = SuppressedNumber
-        fields = ["id", "phone_number", "reason", "source", "call", "expires_at", "created_at"]
+        # The same: the constraints are no reason to refuse.
+        validators: list[Any] = []
+        fields = ["id", "phone_number", "campaign", "reason", "source", "call", "expires_at", "created_at"]
         read_only_fields = ["id", "source", "call", "created_at"]
 
 
@@ -50,6 +52,7 @@ class BulkSerializer(StrictInput):
     )
     reason = fields.TextField(max_length=200, required=False, allow_blank=True, default="")
     expires_at = fields.MomentField(required=False, allow_null=True, default=None)
+    campaign = RefField(queryset=Campaign.objects.all(), required=False, allow_null=True, default=None)
 
 
 class BulkRejectSerializer(serializers.Serializer[Any]):
@@ -79,6 +82,7 @@ class SuppressedNumberView(ReadOnlyView):
             source=SuppressionSource.API,
             now=timezone.now(),
             expires_at=values.get("expires_at"),
+            campaign=values.get("campaign"),
         )
         return self.shown(entry, is_new=True)
 
@@ -118,5 +122,6 @@ class SuppressedNumberView(ReadOnlyView):
                     source=SuppressionSource.API,
                     now=now,
                     expires_at=values["expires_at"],
+                    campaign=values["campaign"],
                 )
         return Response(BulkResultSerializer({"accepted": len(accepted), "rejected": rejected}).data)

@@ -29,6 +29,7 @@ class TrunkSerializer(StrictModelSerializer[Trunk]):
     token = fields.TextField(write_only=True, required=False, max_length=500, help_text="Write-only")
     has_token = serializers.SerializerMethodField()
     allowed_networks = fields.NetworksField(required=False)
+    allowed_countries = fields.CountriesField(required=False)
     max_concurrent_calls = fields.WholeNumberField(min_value=1, max_value=MAX_CONCURRENT_CALLS, required=False)
     calls_per_second = fields.NumberField(min_value=0.01, max_value=MAX_CALLS_PER_SECOND, required=False)
 
@@ -46,6 +47,7 @@ class TrunkSerializer(StrictModelSerializer[Trunk]):
             "calls_per_second",
             "tenant",
             "allowed_networks",
+            "allowed_countries",
             "is_enabled",
             "hold",
             "hold_detail",

@@ -8,6 +8,7 @@ from rest_framework.routers import SimpleRouter
 
 from campaigns.api import (
     agents,
+    calling_rules,
     calls,
     campaigns,
     contacts,
@@ -31,6 +32,10 @@ router.register("contacts", contacts.ContactView, "contact")
 router.register("call-attempts", contacts.CallAttemptView, "call-attempt")
 router.register("calls", calls.CallView, "call")
 router.register("suppressed-numbers", suppression.SuppressedNumberView, "suppressed-number")
+router.register("dnc-lists", calling_rules.DncListView, "dnc-list")
+router.register("blackout-dates", calling_rules.BlackoutDateView, "blackout-date")
+router.register("dialing-stops", calling_rules.DialingStopView, "dialing-stop")
+router.register("rule-profiles", calling_rules.RuleProfileView, "rule-profile")
 router.register("stream-endpoints", endpoints.StreamEndpointView, "stream-endpoint")
 router.register("webhook-endpoints", webhooks.WebhookEndpointView, "webhook-endpoint")
 

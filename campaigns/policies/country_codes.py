@@ -7,6 +7,13 @@ from typing import Any
 from telephony.phone_numbers import is_region
 
 COUNTRIES_MAX = 50
+COUNTRY_NOT_ALLOWED = "country_not_allowed"
+
+
+def country_refusal(region: str) -> str:
+    """Why a number of a country that may not be called is not taken."""
+    name = region or "a country nobody can tell"
+    return f"This is a number of {name}, which this installation may not call (ALLOWED_COUNTRIES)."
 
 
 def read_countries(raw: Any) -> list[str]:

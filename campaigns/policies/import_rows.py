@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import unicodedata
 import zoneinfo
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import orjson
 
 from campaigns.errors import ImportRefused
+from campaigns.policies.country_codes import COUNTRY_NOT_ALLOWED, country_refusal
 from campaigns.policies.csv_dialect import clean_cell
 from telephony.phone_numbers import PhoneNumberError, parse_phone_number
 
@@ -203,13 +204,15 @@ def is_timezone(name: str) -> bool:
 class RowReader:
     """Judges rows of one file. Pure: the same cells always give the same answer."""
 
-    __slots__ = ("_attributes", "_columns", "_region", "_width")
+    __slots__ = ("_attributes", "_columns", "_countries", "_region", "_width")
 
-    def __init__(self, columns: Columns, *, default_region: str) -> None:
+    def __init__(self, columns: Columns, *, default_region: str, countries: Collection[str] | None = None) -> None:
+        """`countries` are the codes of those that may be called; None: all."""
         self._columns = columns
         self._width = len(columns.header)
         self._attributes = columns.attributes
         self._region = default_region
+        self._countries = countries
 
     def read(self, cells: Sequence[str]) -> CustomerRow | RowProblem | None:
         """The row as a customer, the first thing wrong with it, or None for a blank row."""
@@ -225,6 +228,8 @@ class RowReader:
             phone = parse_phone_number(values[self._columns.phone], self._region)
         except PhoneNumberError as error:
             return RowProblem(self._columns.header[self._columns.phone], error.code, error.detail[:300])
+        if self._countries is not None and phone.region not in self._countries:
+            return self._at(self._columns.phone, COUNTRY_NOT_ALLOWED, country_refusal(phone.region))
         columns = self._columns
         name = "" if columns.name is None else values[columns.name]
         timezone = "" if columns.timezone is None else values[columns.timezone]

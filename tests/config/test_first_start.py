@@ -94,3 +94,16 @@ def test_the_first_start_makes_its_own_directory(settings, tmp_path):
     settings.DATA_DIR = tmp_path / "not" / "there"
     prepare_database()
     assert settings.DATA_DIR.is_dir()
+
+
+def test_stopping_is_for_supervisors_too_and_loosening_rules_for_nobody_by_role():
+    prepare_database()
+    having = {
+        name: set(Group.objects.filter(permissions__codename=name).values_list("name", flat=True))
+        for name in ("add_dialingstop", "change_dialingstop", "override_rules")
+    }
+    assert having == {
+        "add_dialingstop": {Role.MANAGER, Role.SUPERVISOR},
+        "change_dialingstop": {Role.MANAGER},
+        "override_rules": set(),
+    }

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
@@ -107,7 +108,7 @@ def _check_whole_file(job: ImportJob) -> None:
 
 def _load(job: ImportJob, *, clock: Clock, on_progress: Progress | None, stop_at: datetime | None) -> None:
     dialect, columns = _dialect(job)
-    reader = RowReader(columns, default_region=job.default_region)
+    reader = RowReader(columns, default_region=job.default_region, countries=settings.ALLOWED_COUNTRIES)
     with upload_path(job).open("rb") as stored:
         blocks = read_blocks(
             stored,

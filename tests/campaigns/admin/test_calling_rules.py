@@ -143,3 +143,8 @@ def test_loosening_needs_the_permission_and_a_reason(client, admin_client, campa
     assert client.get(url).status_code == 403
     shown = client.get(reverse("admin:campaigns_campaign_change", args=[campaign.pk]))
     assert "Loosen the rules" not in shown.text
+
+
+def test_a_customer_of_another_country_is_refused(admin_client) -> None:
+    answer = admin_client.post(reverse("admin:campaigns_customer_add"), {"phone_number": "+6591234567"})
+    assert "which this installation may not call" in answer.text

@@ -39,7 +39,10 @@ ACTIONS = (
     "resume",
     "cancel",
     "clone",
+    "override-rules",
+    "upload",
     "test",
+    "test-call",
     "rotate-key",
     "rotate-secret",
     "deliveries/1/replay",
@@ -47,7 +50,7 @@ ACTIONS = (
 PATHS = [
     f"{prefix}{rest}"
     for prefix, _, _ in router.registry
-    for rest in ("/", "/1/", f"/{UUID}/", "/bulk/", *(f"/1/{action}/" for action in ACTIONS))
+    for rest in ("/", "/1/", f"/{UUID}/", "/bulk/", "/lift/", *(f"/1/{action}/" for action in ACTIONS))
 ]
 
 

@@ -10,6 +10,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from campaigns.models import (
+    BlackoutDate,
+    DialingStop,
+    DncList,
+    DncVersion,
     ImportJob,
     OutboxEvent,
     SuppressedNumber,
@@ -39,6 +43,13 @@ def make_delivery(serial: int) -> None:
     WebhookDeliveryAttempt.objects.create(delivery=delivery, at=NOW, duration_ms=1)
 
 
+def make_dnc_list(serial: int) -> None:
+    made = DncList.objects.create(name=f"Register {serial}")
+    version = {"file_name": "a.csv", "path": "a.txt", "as_of": NOW, "size_bytes": 1, "created_at": NOW}
+    made.current = DncVersion.objects.create(list=made, **version)
+    made.save()
+
+
 MAKERS: dict[str, Callable[[int], object]] = {
     "customers/": lambda _: make_customer(),
     "customer-lists/": lambda _: make_list(customers=[make_customer()]),
@@ -49,6 +60,9 @@ MAKERS: dict[str, Callable[[int], object]] = {
     "contacts/": lambda _: make_contact(),
     "call-attempts/": lambda _: make_attempt(),
     "calls/": lambda _: make_call(),
+    "dnc-lists/": make_dnc_list,
+    "blackout-dates/": lambda serial: BlackoutDate.objects.create(date=NOW.date() + timedelta(days=serial)),
+    "dialing-stops/": lambda _: DialingStop.objects.create(at=NOW, reason="Wrong list"),
     "suppressed-numbers/": lambda serial: SuppressedNumber.objects.create(phone_number=f"+8491234560{serial}"),
 }
 

@@ -158,3 +158,18 @@ def test_blank_rows_are_no_rows(cells):
 def test_reading_never_raises(cells):
     row = reader().read(cells)
     assert row is None or isinstance(row, CustomerRow | RowProblem)
+
+
+@pytest.mark.parametrize(
+    ("number", "countries", "code"),
+    [
+        ("0912345678", ["VN"], ""),
+        ("+6591234567", ["VN"], "country_not_allowed"),
+        ("+6591234567", ["SG", "VN"], ""),
+        ("+6591234567", None, ""),
+        ("0912345678", [], "country_not_allowed"),
+    ],
+)
+def test_a_number_of_another_country_is_refused(number, countries, code) -> None:
+    read = RowReader(read_columns(["phone"]), default_region="VN", countries=countries).read([number])
+    assert (read.code if isinstance(read, RowProblem) else "") == code
