@@ -28,6 +28,7 @@ from campaigns.policies.outcomes import (
     outcome_of,
 )
 from campaigns.services.contacts import hold_contact, settle_contact
+from campaigns.services.lost_attempts import recover_attempt
 from campaigns.services.suppression import suppress
 from campaigns.states import ATTEMPT_STEPS, next_state
 
@@ -134,7 +135,8 @@ def connect(*, token: str, switch_call_id: str, now: datetime) -> CallAttempt:
     """Let the socket that brings a valid token become the attempt's call, once.
 
     A socket may come before the POST's answer is read, or after the deadline had ended the attempt as unconfirmed or
-    unanswered; both are the call. `switch_call_id` is what the switch calls it.
+    unanswered; both are the call. An attempt that the database has lost is made anew. `switch_call_id` is what the
+    switch calls it.
 
     Raises:
         CallRefused: 403 not a token of ours, 409 already used or another call, 410 expired or over.
@@ -149,8 +151,7 @@ def connect(*, token: str, switch_call_id: str, now: datetime) -> CallAttempt:
         with transaction.atomic():
             attempt = CallAttempt.objects.select_for_update(of=("self",)).filter(pk=claims.attempt_id).first()
             if attempt is None:
-                log.warning("call_for_lost_attempt", extra={"attempt_id": str(claims.attempt_id)})
-                raise CallRefused(410, "attempt_unknown", "There is no such attempt.")
+                return _recover(claims, token, switch_call_id, now)
             _refuse_unless_connectable(attempt, token, switch_call_id)
             return (
                 _connect_late(attempt, switch_call_id, now)
@@ -210,6 +211,13 @@ def _refuse_unless_connectable(attempt: CallAttempt, token: str, switch_call_id:
     is_correctable = attempt.state == AttemptState.ENDED and attempt.outcome in CORRECTABLE_OUTCOMES
     if attempt.state not in CONNECTABLE_STATES and not is_correctable:
         raise CallRefused(410, "attempt_over", "The attempt is over.")
+
+
+def _recover(claims: call_tokens.CallTokenClaims, token: str, switch_call_id: str, now: datetime) -> CallAttempt:
+    attempt = recover_attempt(claims, token_digest=call_tokens.digest(token), switch_call_id=switch_call_id, now=now)
+    if attempt is None:
+        raise CallRefused(410, "attempt_unknown", "There is no such attempt.")
+    return attempt
 
 
 def _connect(attempt: CallAttempt, switch_call_id: str, now: datetime) -> CallAttempt:

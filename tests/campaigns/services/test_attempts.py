@@ -9,7 +9,7 @@ import pytest
 
 from campaigns.enums import AttemptState, CampaignState, ContactState, Outcome, WebhookEvent
 from campaigns.errors import CallRefused, IllegalTransition
-from campaigns.models import AttemptLog, Call, CallAttempt, Contact, OutboxEvent, SuppressedNumber
+from campaigns.models import AttemptLog, Call, CallAttempt, CampaignEvent, Contact, OutboxEvent, SuppressedNumber
 from campaigns.policies.call_tokens import CallTokenClaims, digest, mint
 from campaigns.policies.calling_window import OPENING_SPREAD
 from campaigns.queries.dialing import open_calls_by_campaign
@@ -323,7 +323,7 @@ def test_connect_refuses_forged_expired_unknown_and_foreign_tokens(django_assert
     attempt, token = dialed()
     claims = CallTokenClaims(attempt.pk, attempt.contact_id, 1, NOW + timedelta(minutes=10))
     second = mint(claims, keys=token_keys())
-    unknown = mint(CallTokenClaims(uuid4(), 1, 1, claims.expires_at), keys=token_keys())
+    unknown = mint(CallTokenClaims(uuid4(), 0, 1, claims.expires_at), keys=token_keys())
     seen = []
     with django_assert_num_queries(0):
         for bad, now in ((token[:-2] + "AA", NOW), ("x" * 40, NOW), (token, NOW + timedelta(hours=1))):
@@ -341,6 +341,42 @@ def test_connect_refuses_forged_expired_unknown_and_foreign_tokens(django_assert
         (403, "token_foreign"),
         (410, "attempt_unknown"),
     ]
+
+
+@pytest.mark.parametrize("is_redialed_before", [False, True])
+def test_connect_makes_an_attempt_anew_that_the_database_has_lost(is_redialed_before: bool) -> None:
+    attempt, token = dialed()
+    contact = attempt.contact
+    CallAttempt.objects.filter(pk=attempt.pk).delete()
+    Contact.objects.filter(pk=contact.pk).update(state=ContactState.PENDING, next_attempt_at=NOW)
+    if is_redialed_before:
+        make_attempt(contact, outcome=Outcome.BUSY, number=1)
+        Contact.objects.filter(pk=contact.pk).update(attempts_made=1)
+
+    made = connect(token=token, switch_call_id="sw-1", now=LATER)
+    contact.refresh_from_db()
+    assert (made.pk, made.state, made.switch_call_id) == (attempt.pk, AttemptState.IN_CALL, "sw-1")
+    assert made.number == (None if is_redialed_before else 1)
+    assert (contact.state, contact.next_attempt_at) == (ContactState.DIALING, None)
+    assert steps_of(made) == [("", AttemptState.IN_CALL, "orphan_recovered")]
+    assert list(CampaignEvent.objects.values_list("kind", flat=True)) == ["orphan_recovered"]
+    with pytest.raises(CallRefused) as refused:
+        connect(token=token, switch_call_id="sw-1", now=LATER)
+    assert refused.value.status == 409
+
+    end_attempt(made.pk, outcome=Outcome.ANSWERED, reason="call", now=LATER)
+    contact.refresh_from_db()
+    assert (contact.state, contact.attempts_made) == (ContactState.DONE, 2 if is_redialed_before else 1)
+
+
+def test_connect_of_a_lost_attempt_is_refused_while_its_contact_is_dialed_again() -> None:
+    attempt, token = dialed()
+    contact = attempt.contact
+    CallAttempt.objects.filter(pk=attempt.pk).delete()
+    attempt_in(AttemptState.DISPATCHING, contact=contact)
+    with pytest.raises(CallRefused) as refused:
+        connect(token=token, switch_call_id="sw-1", now=LATER)
+    assert refused.value.status == 409
 
 
 @pytest.mark.parametrize("call_id", ["", "x" * 129])
