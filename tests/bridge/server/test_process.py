@@ -26,9 +26,9 @@ ROOT = Path(__file__).resolve().parents[3]
 START_S = 60
 NOW_MS = 1_763_700_000_000
 
-# Makes an attempt that waits for its socket, in the bridge's own database, and prints the token PSR was given.
-MAKE_ATTEMPT = """
-import os, django
+# Makes attempts that wait for their sockets, in the bridge's own database, and prints the tokens PSR was given.
+MAKE_ATTEMPTS = """
+import os, sys, django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 from datetime import timedelta
@@ -38,13 +38,15 @@ from campaigns.services.attempts import token_keys
 from tests.factories import make_agent, make_attempt, make_campaign, make_contact
 now = timezone.now()
 agent = make_agent(name=str(now), kind="echo", config={"delay_ms": 100})
-attempt = make_attempt(make_contact(make_campaign(name=str(now), agent=agent)), at=now - timedelta(seconds=5),
-                       deadline_at=now + timedelta(minutes=2))
-claims = call_tokens.CallTokenClaims(attempt.id, attempt.contact_id, attempt.number, now + timedelta(minutes=5))
-token = call_tokens.mint(claims, keys=token_keys())
-attempt.token_digest = call_tokens.digest(token)
-attempt.save()
-print(token)
+campaign = make_campaign(name=str(now), agent=agent)
+for _ in range(int(sys.argv[1])):
+    attempt = make_attempt(make_contact(campaign), at=now - timedelta(seconds=5),
+                           deadline_at=now + timedelta(minutes=2))
+    claims = call_tokens.CallTokenClaims(attempt.id, attempt.contact_id, attempt.number, now + timedelta(minutes=5))
+    token = call_tokens.mint(claims, keys=token_keys())
+    attempt.token_digest = call_tokens.digest(token)
+    attempt.save()
+    print(token)
 """
 
 
@@ -61,7 +63,11 @@ class Bridge:
         return f"ws://127.0.0.1:{self.port}/psr/{token}?{query}"
 
     def token(self) -> str:
-        return run_python(self.environment, "-c", MAKE_ATTEMPT).strip().splitlines()[-1]
+        return self.tokens(1)[0]
+
+    def tokens(self, count: int) -> list[str]:
+        """Tokens for this many calls; at most once a bridge."""
+        return run_python(self.environment, "-c", MAKE_ATTEMPTS, str(count)).split()[-count:]
 
     def rows(self, sql: str) -> list[tuple]:
         with sqlite3.connect(self.data_dir / "trunkline.sqlite3") as database:

@@ -160,6 +160,14 @@ def test_unknown_events_are_ignored_by_a_short_printable_name():
     ]
 
 
+@pytest.mark.parametrize(
+    "timestamp", [{}, {"timestamp": None}, {"timestamp": "noon"}, {"timestamp": -1}, {"timestamp": 1e30}]
+)
+def test_no_timestamp_is_believed(timestamp):
+    message = {"event": "media", "media": {"payload": SAMPLES_BASE64}, **timestamp}
+    assert heard(opened_codec().receive(json.dumps(message))) == pcm_of(*SAMPLES)
+
+
 def test_first_valid_channel_replaces_the_assumed_one_and_stays():
     codec = PsrServerCodec(Channel.MONO_A)
     codec.receive('{"event":"connected","data":{"channel":"stereo"}}')
