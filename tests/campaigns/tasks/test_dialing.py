@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -21,6 +22,7 @@ from campaigns.enums import (
 )
 from campaigns.models import AttemptLog, BridgeNode, CallAttempt, Campaign, CampaignEvent, Contact, Trunk
 from campaigns.services.attempts import connect
+from campaigns.services.attempts import reap as reap_at
 from campaigns.services.dialing import apply_verdict, claim_due, mark
 from campaigns.services.suppression import suppress
 from campaigns.tasks.dialing import client_for, place_call, reap, start_scheduled, tick
@@ -115,6 +117,27 @@ def test_place_call_twice_posts_once(campaign: Campaign, psr: FakePsr) -> None:
     place(attempt)
     place(attempt)
     assert len(psr.posts) == 1
+
+
+def test_a_message_of_another_version_is_refused_and_its_claim_comes_back(campaign: Campaign, psr: FakePsr) -> None:
+    contact = due_contact(campaign)
+    attempt = claim(campaign)
+    message: dict[str, Any] = {"attempt_id": str(attempt.pk), "fence": attempt.fence, "wish": "none that we know"}
+    with pytest.raises(TypeError):
+        place_call(**message)
+    CallAttempt.objects.filter(pk=attempt.pk).update(deadline_at=timezone.now())
+    reap()
+    contact.refresh_from_db()
+    assert (psr.posts, contact.state, contact.attempts_made) == ([], ContactState.PENDING, 0)
+
+
+def test_a_clock_set_back_ends_nothing_early(campaign: Campaign, psr: FakePsr) -> None:
+    due_contact(campaign)
+    attempt = place(claim(campaign))
+    assert reap_at(now=timezone.now() - timedelta(hours=1)) == 0
+    assert claim_due(campaign.trunk_id, now=timezone.now() - timedelta(hours=1)) == []
+    assert CallAttempt.objects.get(pk=attempt.pk).state == AttemptState.PLACED
+    assert reap_at(now=timezone.now() + timedelta(hours=1)) == 1
 
 
 @pytest.mark.parametrize("fence", [0, 2])
