@@ -69,9 +69,9 @@ _MOVED_VIETNAM_PREFIXES = MappingProxyType(
 )
 _MOVED_NATIONAL_DIGITS = 10
 
-# Child protection, search and rescue, police, fire, ambulance, and the operators' and authorities' desks. The
-# library knows only 113 to 115 as special.
-_VIETNAM_SHORT = re.compile(r"(?:\+?84|0084)?0?(?:101|11[1-9]|156|1022)")
+# Child protection, search and rescue, police, fire, ambulance, the operators' and authorities' desks, information, and
+# what is paid for by its caller or its owner. The library knows only some of them as special.
+_VIETNAM_SHORT = re.compile(r"(?:\+?84|0084)?0?(?:101|108[0-9]|11[1-9]|156|1022|1[89]00[0-9]{0,6})")
 _NON_GEOGRAPHIC_REGION = "001"
 _UNKNOWN_TIMEZONE = "Etc/Unknown"
 
