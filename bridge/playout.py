@@ -5,8 +5,7 @@ leaves here only a short lead ahead of what is heard, and the clock estimates th
 heard from `max(t + link, end of what was sent before)` on. What was not sent can be dropped the moment the customer
 speaks.
 
-Where the vendor does say how far it is, the clock is set by that: everything since the line last ran dry moves by the
-error, and the link that later estimates begin with is learned from it.
+Where the vendor does say how far it is, the clock is set by that (`bridge/playout_line.py`).
 
 Pure: the caller passes `now_ms`, any clock that never goes back. Positions are ms of the same clock.
 """
@@ -17,6 +16,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from bridge.playout_line import PlayoutLine
 from telephony.protocols.events import (
     PCM16_SAMPLE_BYTES,
     Capabilities,
@@ -41,10 +41,6 @@ ROUND_TRIP_MS: Final = 60
 UNDER_WAY_MS: Final = 250
 # How long after an interruption the vendor's word still corrects what was heard.
 LATE_ACK_MS: Final = 500
-# A vendor that plays later than this is not believed: its clock, not the line, is wrong.
-MAX_LINK_MS: Final = 2_000
-# The weight of one observation in the learned link (an exponentially weighted mean).
-LINK_LEARNING_SHARE: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +120,12 @@ class _Item:
         else:
             self.segments.append(_Segment(start_ms, length_ms))
 
+    def move(self, since_ms: float, by_ms: float) -> None:
+        """What is heard from `since_ms` on is heard this much later, or earlier."""
+        for part in self.segments:
+            if part.start_ms >= since_ms:
+                part.start_ms += by_ms
+
     def heard_ms(self, now_ms: float) -> float:
         return sum(min(max(now_ms - part.start_ms, 0.0), part.length_ms) for part in self.segments)
 
@@ -134,22 +136,6 @@ class _Item:
                 return part.start_ms + offset_ms
             offset_ms -= part.length_ms
         return self.sent_end_ms()
-
-
-@dataclass(slots=True)
-class _Run:
-    """Audio sent without a gap: when its first piece left, and from when on that is heard.
-
-    It cannot be heard before `floor_ms`: it had not left yet, or the audio before it still played.
-    """
-
-    sent_ms: float
-    start_ms: float
-    floor_ms: float
-
-    @property
-    def link_ms(self) -> float:
-        return self.start_ms - self.sent_ms
 
 
 @dataclass(slots=True)
@@ -182,11 +168,11 @@ class Playout:
         self._bytes_per_ms = capabilities.out_rate_hz * PCM16_SAMPLE_BYTES / 1000
         self._chunk_bytes = capabilities.out_rate_hz * capabilities.chunk_ms // 1000 * PCM16_SAMPLE_BYTES
         self._lead_ms = capabilities.lead_ms
-        self._link_ms = float(capabilities.link_ms)
         self._has_flush = capabilities.has_flush
-        self._has_playback_ack = capabilities.has_playback_ack
-        self._queue_end_ms = float("-inf")
-        self._run = _Run(sent_ms=0.0, start_ms=self._link_ms, floor_ms=0.0)
+        # How long after an interruption the vendor falls silent; never before its end where it cannot be told.
+        flush_ms = float(ROUND_TRIP_MS if capabilities.has_playback_ack else 0)
+        self._stops_after_ms = flush_ms if capabilities.has_flush else float("inf")
+        self._line = PlayoutLine(capabilities.link_ms)
         self._items: dict[str, _Item] = {}
         self._waiting_bytes = 0
         self._cut: dict[str, _CutItem] = {}
@@ -231,8 +217,7 @@ class Playout:
         sent: list[SentAudio | EndUtterance] = []
         for item in self._items.values():
             while item.waiting:
-                lead_ms = max(0.0, self._queue_end_ms - self._run.link_ms - now_ms)
-                if lead_ms > self._send_below_ms(item) + CLOCK_TOLERANCE_MS:
+                if self._line.lead_ms(now_ms) > self._send_below_ms(item) + CLOCK_TOLERANCE_MS:
                     return sent
                 sent.append(self._send(item, now_ms))
             if item.is_done and not item.is_ended:
@@ -245,7 +230,7 @@ class Playout:
         """When `due` will have something, if nothing else arrives; None while nothing waits."""
         for item in self._items.values():
             if item.waiting:
-                return max(now_ms, self._queue_end_ms - self._run.link_ms - self._send_below_ms(item))
+                return self._line.lead_below_at_ms(self._send_below_ms(item), now_ms)
             if item.is_done and not item.is_ended:
                 return now_ms
         return None
@@ -288,7 +273,7 @@ class Playout:
         """
         if self.current_item_id(now_ms) is None:
             return None
-        heard_until_ms = now_ms if is_line_gone else self._stops_at_ms(now_ms)
+        heard_until_ms = now_ms if is_line_gone else now_ms + self._stops_after_ms
         cuts = []
         open_item_id = None
         for item in list(self._items.values()):
@@ -297,11 +282,11 @@ class Playout:
             if item.segments and not item.is_ended:
                 open_item_id = item.item_id
             cuts.append(self._cut_off(item, now_ms, heard_until_ms))
-        was_ahead = self._queue_end_ms > now_ms
         self._waiting_bytes = 0
-        if self._has_flush and was_ahead:
-            self._queue_end_ms = now_ms
-        return Interruption(tuple(cuts), self._has_flush and was_ahead, open_item_id)
+        must_flush = self._has_flush and self._line.end_ms > now_ms
+        if must_flush:
+            self._line.drop(now_ms)
+        return Interruption(tuple(cuts), must_flush, open_item_id)
 
     def acknowledge(self, ack: PlaybackAcknowledged, now_ms: float) -> Cut | None:
         """Set the clock by what the vendor says was heard; the corrected cut where that changes a recent one.
@@ -315,17 +300,20 @@ class Playout:
         if item is None or not item.segments or not ack.was_played:
             return None
         expected_ms = item.heard_at_ms(ack.heard_ms)
-        if expected_ms >= self._run.start_ms:
-            self._move_run(now_ms - expected_ms)
+        since_ms = self._line.run_start_ms
+        if expected_ms >= since_ms:
+            moved_ms = self._line.move(now_ms - expected_ms)
+            for each in (*self._heard, *self._items.values()):
+                each.move(since_ms, moved_ms)
         return None
 
     def is_drained(self, now_ms: float) -> bool:
         """Whether everything enqueued has been heard."""
-        return self._waiting_bytes == 0 and self._queue_end_ms <= now_ms
+        return self._waiting_bytes == 0 and self._line.end_ms <= now_ms
 
     def drained_at_ms(self) -> float:
         """When everything that was sent will have been heard."""
-        return self._queue_end_ms
+        return self._line.end_ms
 
     def _send_below_ms(self, item: _Item) -> float:
         """The lead under which the next piece may leave: a whole one if it fits, a part before the line runs dry."""
@@ -340,19 +328,9 @@ class Playout:
         del item.waiting[: len(pcm)]
         self._waiting_bytes -= len(pcm)
         length_ms = len(pcm) / self._bytes_per_ms
-        start_ms = self._queue_end_ms
-        if now_ms + self._run.link_ms > start_ms:
-            start_ms = max(now_ms + self._link_ms, start_ms)
-            self._run = _Run(now_ms, start_ms, floor_ms=max(now_ms, self._queue_end_ms))
-        self._queue_end_ms = start_ms + length_ms
+        start_ms = self._line.add(length_ms, now_ms)
         item.add_segment(start_ms, length_ms)
         return SentAudio(PlayAudio(pcm, item.item_id, int(offset_ms)), start_ms)
-
-    def _stops_at_ms(self, now_ms: float) -> float:
-        """When the vendor falls silent if interrupted now; never before its end where it cannot be told."""
-        if not self._has_flush:
-            return float("inf")
-        return now_ms + ROUND_TRIP_MS if self._has_playback_ack else now_ms
 
     def _cut_off(self, item: _Item, now_ms: float, heard_until_ms: float) -> Cut:
         received_ms = int(self._received_ms(item))
@@ -363,18 +341,6 @@ class Playout:
             del self._cut[next(iter(self._cut))]
         self._cut[item.item_id] = _CutItem(item, cut, now_ms, heard_until_ms)
         return cut
-
-    def _move_run(self, by_ms: float) -> None:
-        """Everything since the line last ran dry is heard this much later (or earlier) than was thought."""
-        run = self._run
-        by_ms = min(max(by_ms, run.floor_ms - run.start_ms), run.sent_ms + MAX_LINK_MS - run.start_ms)
-        for item in (*self._heard, *self._items.values()):
-            for part in item.segments:
-                if part.start_ms >= run.start_ms:
-                    part.start_ms += by_ms
-        run.start_ms += by_ms
-        self._queue_end_ms += by_ms
-        self._link_ms += LINK_LEARNING_SHARE * (run.link_ms - self._link_ms)
 
     def _received_ms(self, item: _Item) -> float:
         return item.received_bytes / self._bytes_per_ms
