@@ -15,7 +15,7 @@ from campaigns.admin.cadence_field import CadenceField
 from campaigns.admin.parameter_field import ParametersField, placeholders_for
 from campaigns.admin.row_fields import calling_window_field
 from campaigns.enums import App
-from campaigns.models import Campaign, CustomerList
+from campaigns.models import Campaign, CustomerList, ListEntry
 from campaigns.policies.agent_setup import check_opening_wav
 from campaigns.policies.parameter_template import parse_template
 from campaigns.queries.preflight import EXTENSION
@@ -135,8 +135,13 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
     def clean(self) -> dict[str, Any]:
         entered = super().clean() or {}
         errors: dict[str, list[str]] = {}
-        if missing := _missing_columns(entered.get("parameter_template"), entered.get("customer_lists") or ()):
-            errors["parameter_template"] = missing
+        lists = entered.get("customer_lists") or ()
+        is_settled = "parameter_template" not in self.fields
+        template = self.instance.parameter_template if is_settled else entered.get("parameter_template")
+        if missing := _missing_columns(template, lists):
+            errors["customer_lists" if is_settled else "parameter_template"] = missing
+        elif lists and is_settled and not ListEntry.objects.filter(list__in=lists).exists():
+            errors["customer_lists"] = ["The chosen lists are empty. Import customers first."]
         if entered.get("app") == App.DIAL and not EXTENSION.fullmatch(entered.get("extension", "")):
             errors["extension"] = ["With dial, write the 2 to 6 digits of the extension that is rung first."]
         if errors:

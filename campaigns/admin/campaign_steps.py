@@ -17,6 +17,7 @@ from campaigns.errors import CampaignNotReady, IllegalTransition
 from campaigns.models import Campaign
 from campaigns.queries.launch_plan import StepPlan, plan_step
 from campaigns.services import campaigns
+from campaigns.services.campaign_log import REASON_MAX_CHARS
 from campaigns.states import CAMPAIGN_STEPS, CampaignAction
 from campaigns.tasks.launching import fill_contacts
 from campaigns.tasks.sending import send
@@ -92,7 +93,8 @@ def _plan(campaign: Campaign, action: CampaignAction) -> StepPlan:
 
 def _take(request: HttpRequest, action: CampaignAction, campaign: Campaign) -> None:
     try:
-        STEPS[action].take(campaign.pk, now=timezone.now(), user=signed_in(request))
+        reason = request.POST.get("reason", "").strip()[:REASON_MAX_CHARS]
+        STEPS[action].take(campaign.pk, now=timezone.now(), user=signed_in(request), reason=reason)
     except CampaignNotReady as refusal:
         for reasons in refusal.errors.values():
             for reason in reasons:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -25,6 +26,7 @@ from campaigns.admin.base import (
     pairs_in_lines,
     signed_in,
 )
+from campaigns.admin.campaign_copies import confirm_clone, confirm_filing
 from campaigns.admin.campaign_form import FIELDSETS, IN_WORDS, CampaignForm, lists_of, stored
 from campaigns.admin.campaign_steps import confirm_step
 from campaigns.admin.parameter_field import pairs_of, placeholders_for
@@ -41,6 +43,27 @@ from campaigns.queries.preflight import preflight
 from campaigns.queries.stats import campaign_stats
 from campaigns.services import definitions
 from campaigns.states import CAMPAIGN_STEPS, CampaignAction
+from campaigns.tasks.launching import fill_contacts
+from campaigns.tasks.sending import send
+
+
+class ArchivedFilter(admin.SimpleListFilter):
+    """Archived campaigns show only when they are asked for."""
+
+    title = "archive"
+    parameter_name = "archived"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Archived"), ("all", "All")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> QuerySet[Campaign]:
+        return queryset if self.value() == "all" else queryset.filter(archived_at__isnull=self.value() != "yes")
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        """Django's first choice, “All”, stands for what is shown without one."""
+        first, *others = super().choices(changelist)
+        yield {**first, "display": "Not archived"}
+        yield from others
 
 
 class ProgressList(ChangeList):
@@ -60,7 +83,7 @@ class CampaignAdmin(StepButtons, RulesShown, OwnerAdmin):
     owned = (Contact, CampaignEvent)
     form = CampaignForm
     list_display = ["name", "show_state", "list_progress", "agent", "trunk", "launched_at"]
-    list_filter = ["state", "agent", "trunk", "customer_lists"]
+    list_filter = [ArchivedFilter, "state", "agent", "trunk", "customer_lists"]
     search_fields = ["name"]
     list_select_related = ["agent", "trunk"]
     autocomplete_fields = ["customer_lists"]
@@ -104,11 +127,14 @@ class CampaignAdmin(StepButtons, RulesShown, OwnerAdmin):
 
     def get_urls(self) -> list[Any]:
         confirm = self.admin_site.admin_view(confirm_step)
+        clone, file = self.admin_site.admin_view(confirm_clone), self.admin_site.admin_view(confirm_filing)
         loosen = self.admin_site.admin_view(loosen_rules)
         placeholders = self.admin_site.admin_view(self.show_placeholders)
         return [
             path("<int:campaign_id>/loosen/", loosen, name="campaigns_campaign_rules"),
             path("step/<str:action>/", confirm, name="campaigns_campaign_step"),
+            path("<int:campaign_id>/clone-as/", clone, name="campaigns_campaign_clone_named"),
+            path("<int:campaign_id>/file/<str:name>/", file, name="campaigns_campaign_file"),
             path("placeholders/", placeholders, name="campaigns_campaign_placeholders"),
             *super().get_urls(),
         ]
@@ -177,9 +203,14 @@ class CampaignAdmin(StepButtons, RulesShown, OwnerAdmin):
 
     def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
         if change:
-            definitions.change_campaign(obj.pk, stored(changed_values(form)))
+            values = stored(changed_values(form))
+            campaign = definitions.change_campaign(obj.pk, values, user=signed_in(request), now=timezone.now())
+            if campaign.lists_followed_to is not None:
+                # Without a broker the change stands, and the beat takes it up.
+                send(fill_contacts, campaign_id=campaign.pk)
         else:
-            obj.pk = definitions.create_campaign(stored(field_values(form)), user=signed_in(request)).pk
+            values = stored(field_values(form))
+            obj.pk = definitions.create_campaign(values, user=signed_in(request), now=timezone.now()).pk
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Nothing more: the lists were set together with the campaign."""

@@ -12,6 +12,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.enums import ActionVariant
 
+from campaigns.admin.campaign_copies import CLONE, possible
 from campaigns.admin.campaign_steps import step_url
 from campaigns.enums import CampaignState
 from campaigns.models import Campaign
@@ -22,13 +23,14 @@ class StepButtons(ModelAdmin):
     """Launch, pause, resume and cancel: on a campaign's page those its state allows, on the list all of them."""
 
     actions = ("launch_chosen", "pause_chosen", "resume_chosen", "cancel_chosen")
-    actions_detail = ("launch", "pause", "resume", "cancel", "loosen")
+    actions_detail = ("launch", "pause", "resume", "cancel", "clone", "archive", "unarchive", "loosen")
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only the steps that the campaign's state allows."""
         campaign = self.get_object(request, object_id)
-        possible = CAMPAIGN_STEPS[CampaignState(campaign.state)] if campaign else {}
-        own = {*possible, "rules"}
+        if campaign is None:
+            return []
+        own = {*CAMPAIGN_STEPS[CampaignState(campaign.state)], *possible(campaign), "rules"}
         return [step for step in super().get_actions_detail(request, object_id) if step.path in own]
 
     @admin.action(description="Launch…", permissions=["change"])
@@ -74,6 +76,18 @@ class StepButtons(ModelAdmin):
     @action(description="Loosen the rules…", url_path="rules", permissions=["override_rules"])
     def loosen(self, request: HttpRequest, object_id: int) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:campaigns_campaign_rules", args=[object_id]))
+
+    @action(description="Clone…", url_path=CLONE, permissions=["change"])
+    def clone(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:campaigns_campaign_clone_named", args=[object_id]))
+
+    @action(description="Archive…", url_path="archive", permissions=["change"])
+    def archive(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:campaigns_campaign_file", args=[object_id, "archive"]))
+
+    @action(description="Take out of the archive…", url_path="unarchive", permissions=["change"])
+    def unarchive(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:campaigns_campaign_file", args=[object_id, "unarchive"]))
 
 
 def _confirm(step: CampaignAction, chosen: QuerySet[Campaign]) -> HttpResponse:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
@@ -17,15 +18,16 @@ from campaigns.api import fields
 from campaigns.api.cadence import CadenceField
 from campaigns.api.filters import CampaignFilter
 from campaigns.api.serializers import StrictInput, StrictModelSerializer
-from campaigns.api.views import ReadOnlyView, enqueue_on_commit, refuse_body, token_of
+from campaigns.api.views import ReadOnlyView, enqueue_on_commit, page_of, token_of
 from campaigns.enums import CampaignState, Outcome
-from campaigns.models import Campaign
+from campaigns.models import Campaign, CampaignEvent
 from campaigns.policies.calling_window import parse_window
 from campaigns.policies.parameter_template import parse_template
 from campaigns.queries.blockers import blockers
 from campaigns.queries.launch_report import launch_report
 from campaigns.queries.stats import campaign_stats
 from campaigns.services import campaigns, definitions
+from campaigns.services.campaign_log import REASON_MAX_CHARS
 from campaigns.services.rule_overrides import override_rules
 from campaigns.services.test_calls import Told, claim_test_call
 from campaigns.states import REAL_CONTACT_STATES
@@ -104,10 +106,20 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
             "starts_at",
             "launched_at",
             "finished_at",
+            "archived_at",
             "created_at",
             "updated_at",
         ]
-        read_only_fields = ["id", "state", "canary_state", "launched_at", "finished_at", "created_at", "updated_at"]
+        read_only_fields = [
+            "id",
+            "state",
+            "canary_state",
+            "launched_at",
+            "finished_at",
+            "archived_at",
+            "created_at",
+            "updated_at",
+        ]
 
     def validate_calling_window(self, value: dict[str, Any]) -> dict[str, Any]:
         """The calling window, if its shape is one."""
@@ -130,6 +142,20 @@ def _check(parse: Callable[[Any], object], value: Any) -> None:
 class OverrideSerializer(StrictInput):
     changes = fields.ObjectField(help_text="hours, calls_per_day, calls_per_week, min_gap_s; empty: none")
     reason = fields.TextField(max_length=200)
+
+
+class ReasonSerializer(StrictInput):
+    reason = fields.TextField(
+        max_length=REASON_MAX_CHARS, required=False, allow_blank=True, help_text="Stands in the campaign's log"
+    )
+
+
+class CampaignEventSerializer(serializers.ModelSerializer[CampaignEvent]):
+    user = serializers.CharField(source="user.username", default=None, help_text="Null: the platform itself")
+
+    class Meta:
+        model = CampaignEvent
+        fields = ["at", "kind", "message", "details", "user"]
 
 
 class CloneSerializer(StrictInput):
@@ -226,14 +252,26 @@ class CampaignView(ReadOnlyView):
     serializer_class = CampaignSerializer
     filterset_class = CampaignFilter
 
+    def get_queryset(self) -> QuerySet[Campaign]:
+        """Without the archived ones in a list that does not ask for them."""
+        rows = super().get_queryset()
+        is_asked_for = self.action != "list" or "is_archived" in self.request.query_params
+        return rows if is_asked_for else rows.filter(archived_at=None)
+
     def create(self, request: Request) -> Response:
         """Add a draft."""
-        return self.shown(definitions.create_campaign(self.checked(request), user=token_of(request).user), is_new=True)
+        user = token_of(request).user
+        return self.shown(
+            definitions.create_campaign(self.checked(request), user=user, now=timezone.now()), is_new=True
+        )
 
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change a campaign. Once launched, only its name, pace, cadence and calling window can change."""
-        campaign = self.get_object()
-        return self.shown(definitions.change_campaign(campaign.pk, self.checked(request, campaign)))
+        """Change a campaign. Once launched, only its name, lists, pace, caps, cadence and calling window can change."""
+        row, user = self.get_object(), token_of(request).user
+        campaign = definitions.change_campaign(row.pk, self.checked(request, row), user=user, now=timezone.now())
+        if campaign.lists_followed_to is not None:
+            enqueue_on_commit(fill_contacts, campaign_id=campaign.pk)
+        return self.shown(campaign)
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
@@ -242,10 +280,12 @@ class CampaignView(ReadOnlyView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _step(self, request: Request, step: Callable[..., Campaign]) -> Response:
-        refuse_body(request)
-        return self.shown(step(self.get_object().pk, now=timezone.now(), user=token_of(request).user))
+        given = ReasonSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        reason, user = given.validated_data.get("reason", ""), token_of(request).user
+        return self.shown(step(self.get_object().pk, now=timezone.now(), user=user, reason=reason))
 
-    @extend_schema(request=None)
+    @extend_schema(request=ReasonSerializer)
     @action(detail=True, methods=["post"])
     def launch(self, request: Request, pk: str) -> Response:
         """Start dialing, or wait for `starts_at`. Refused with every reason in `errors` when something is missing."""
@@ -254,23 +294,41 @@ class CampaignView(ReadOnlyView):
             enqueue_on_commit(fill_contacts, campaign_id=response.data["id"])
         return response
 
-    @extend_schema(request=None)
+    @extend_schema(request=ReasonSerializer)
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, pk: str) -> Response:
         """Stop dialing before the next call; live calls go on."""
         return self._step(request, campaigns.pause)
 
-    @extend_schema(request=None)
+    @extend_schema(request=ReasonSerializer)
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: str) -> Response:
         """Go on dialing."""
         return self._step(request, campaigns.resume)
 
-    @extend_schema(request=None)
+    @extend_schema(request=ReasonSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         """End the campaign for good; live calls go on, waiting contacts are canceled."""
         return self._step(request, campaigns.cancel)
+
+    @extend_schema(request=ReasonSerializer)
+    @action(detail=True, methods=["post"])
+    def archive(self, request: Request, pk: str) -> Response:
+        """Take a campaign that is over out of the lists; nothing of it is lost."""
+        return self._step(request, campaigns.archive)
+
+    @extend_schema(request=ReasonSerializer)
+    @action(detail=True, methods=["post"])
+    def unarchive(self, request: Request, pk: str) -> Response:
+        """Put an archived campaign back into the lists."""
+        return self._step(request, campaigns.unarchive)
+
+    @extend_schema(responses=CampaignEventSerializer(many=True), filters=False)
+    @action(detail=True, methods=["get"], filterset_class=None)
+    def log(self, request: Request, pk: str) -> Response:
+        """Who did what with the campaign and why, the latest first. Lines are only ever added."""
+        return page_of(self, self.get_object().events.select_related("user").order_by("-id"), CampaignEventSerializer)
 
     @extend_schema(request=CloneSerializer, responses={201: CampaignSerializer})
     @action(detail=True, methods=["post"])

@@ -80,6 +80,13 @@ class ImportFilter(FilterSet):
 
 class CampaignFilter(FilterSet):
     state = ChoiceFilter(choices=enums.CampaignState.choices)
+    is_archived = TypedChoiceFilter(
+        field_name="archived_at",
+        lookup_expr="isnull",
+        choices=(("true", "true"), ("false", "false")),
+        coerce=lambda text: text == "false",
+        help_text="Missing: only what is not archived",
+    )
 
 
 class ContactFilter(FilterSet):

@@ -101,7 +101,11 @@ class Campaign(models.Model):
     launched_at = models.DateTimeField(null=True, blank=True)
     contacts_filled_to = models.BigIntegerField(default=0, help_text="Id of the last list entry made a contact")
     contacts_filled_at = models.DateTimeField(null=True, blank=True, help_text="When every entry had its contact")
+    lists_followed_to = models.BigIntegerField(
+        null=True, help_text="Id of the last contact held against changed lists; empty when none is left to look at"
+    )
     finished_at = models.DateTimeField(null=True, blank=True)
+    archived_at = models.DateTimeField(null=True, blank=True, help_text="Out of the lists; only what is over can be")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -109,6 +113,12 @@ class Campaign(models.Model):
     class Meta:
         ordering = ["-id"]
         permissions = [("override_rules", "Can loosen a campaign's calling rules")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(archived_at=None) | Q(state__in=(CampaignState.FINISHED, CampaignState.CANCELED)),
+                name="only_what_is_over_is_archived",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -215,7 +215,8 @@ def due_launches(now: datetime) -> list[int]:
 
 def unfilled_campaign_ids(now: datetime) -> list[int]:
     """Launched campaigns whose contacts nobody seems to be filling in."""
+    is_left_over = Q(contacts_filled_at=None) | Q(lists_followed_to__isnull=False)
     unfilled = Campaign.objects.filter(
-        state__in=FILLABLE_STATES, contacts_filled_at=None, updated_at__lte=now - timedelta(seconds=FILL_STALE_S)
+        is_left_over, state__in=FILLABLE_STATES, updated_at__lte=now - timedelta(seconds=FILL_STALE_S)
     )
     return list(unfilled.order_by("pk").values_list("pk", flat=True))

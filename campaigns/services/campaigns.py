@@ -11,13 +11,18 @@ from django.db import transaction
 from campaigns.enums import CampaignState, CanaryState, ContactState, WebhookEvent
 from campaigns.errors import CampaignNotReady, IllegalTransition
 from campaigns.models import BlackoutDate, CallAttempt, Campaign, CampaignEvent, Contact
+from campaigns.policies.eligibility import OVER_STATES
 from campaigns.queries.lifecycle import campaigns_through, canceled_with_waiting, has_open_contacts
 from campaigns.queries.preflight import Problem, preflight
+from campaigns.services import campaign_log
+from campaigns.services.campaign_log import MESSAGE_MAX_CHARS
+from campaigns.services.definitions import CHANGEABLE
 from campaigns.services.outbox import record_event
 from campaigns.states import CampaignAction, next_campaign_state
 
 __all__ = [
     "Problem",
+    "archive",
     "cancel",
     "cancel_waiting",
     "clone",
@@ -29,6 +34,7 @@ __all__ = [
     "preflight",
     "report_launch_problems",
     "resume",
+    "unarchive",
 ]
 
 CANCELED = "campaign_canceled"
@@ -37,7 +43,6 @@ CANCEL_BLOCK = 10_000
 STRAGGLERS = timedelta(days=1)
 # Source: reliability D16.
 REFUSALS_IN_A_ROW = 5
-MESSAGE_MAX_CHARS = 300
 PAST_TENSE = {
     CampaignAction.SCHEDULE: "Scheduled",
     CampaignAction.LAUNCH: "Launched",
@@ -46,36 +51,11 @@ PAST_TENSE = {
     CampaignAction.CANCEL: "Canceled",
     CampaignAction.FINISH: "Finished",
 }
-COPIED_FIELDS = (
-    "agent",
-    "trunk",
-    "app",
-    "extension",
-    "channel",
-    "is_silence",
-    "audio_file",
-    "parameter_template",
-    "max_concurrent_calls",
-    "calls_per_second",
-    "ring_timeout_s",
-    "max_attempts",
-    "priority",
-    "ramp_up_minutes",
-    "canary_calls",
-    "canary_answered_min",
-    "canary_failed_max",
-    "cadence",
-    "calling_window",
-    # Not the override: it was given for that campaign.
-    "rule_profile",
-    "calls_per_number_day",
-    "calls_per_number_week",
-    "number_gap_s",
-    "consent_attribute",
-)
+# All that a draft can be given, but the dates of its run. A loosened rule was loosened for that campaign.
+COPIED_FIELDS = sorted(CHANGEABLE[CampaignState.DRAFT] - {"name", "customer_lists", "starts_at"})
 
 
-def launch(campaign_id: int, *, now: datetime, user: User | None = None) -> Campaign:
+def launch(campaign_id: int, *, now: datetime, user: User | None = None, reason: str = "") -> Campaign:
     """Start a campaign; a draft whose `starts_at` lies ahead is scheduled instead.
 
     Quick however long the lists are: the caller enqueues `fill_contacts`, which makes the contacts in blocks.
@@ -96,7 +76,7 @@ def launch(campaign_id: int, *, now: datetime, user: User | None = None) -> Camp
                 errors.setdefault(problem.field, []).append(problem.message)
             raise CampaignNotReady("The campaign cannot be launched as it is.", errors=errors)
         fields: dict[str, Any] = {} if is_early else {"launched_at": now, **_careful_start(campaign, now)}
-        return _step(campaign_id, action, now=now, user=user, **fields)
+        return _step(campaign_id, action, now=now, user=user, reason=reason, **fields)
 
 
 def pause(campaign_id: int, *, now: datetime, user: User | None = None, reason: str = "") -> Campaign:
@@ -108,7 +88,7 @@ def pause(campaign_id: int, *, now: datetime, user: User | None = None, reason: 
     return _step(campaign_id, CampaignAction.PAUSE, now=now, user=user, reason=reason)
 
 
-def resume(campaign_id: int, *, now: datetime, user: User | None = None) -> Campaign:
+def resume(campaign_id: int, *, now: datetime, user: User | None = None, reason: str = "") -> Campaign:
     """Go on dialing. After a careful start that failed, the next calls are looked at like the first were.
 
     Raises:
@@ -118,17 +98,17 @@ def resume(campaign_id: int, *, now: datetime, user: User | None = None) -> Camp
         campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
         has_failed = campaign.canary_state == CanaryState.FAILED
         fields = _careful_start(campaign, now) if has_failed else {}
-        return _step(campaign_id, CampaignAction.RESUME, now=now, user=user, **fields)
+        return _step(campaign_id, CampaignAction.RESUME, now=now, user=user, reason=reason, **fields)
 
 
-def cancel(campaign_id: int, *, now: datetime, user: User | None = None) -> Campaign:
+def cancel(campaign_id: int, *, now: datetime, user: User | None = None, reason: str = "") -> Campaign:
     """End a campaign for good; live calls go on, contacts that wait are canceled (the rest of many by the tick).
 
     Raises:
         IllegalTransition: it is over.
     """
     with transaction.atomic():
-        campaign = _step(campaign_id, CampaignAction.CANCEL, now=now, user=user, finished_at=now)
+        campaign = _step(campaign_id, CampaignAction.CANCEL, now=now, user=user, reason=reason, finished_at=now)
         cancel_waiting(campaign_id, now=now)
     return campaign
 
@@ -144,6 +124,37 @@ def finish(campaign_id: int, *, now: datetime, user: User | None = None) -> Camp
         if campaign.contacts_filled_at is None or has_open_contacts(campaign_id):
             raise IllegalTransition("Contacts are still waiting or being dialed.")
         return _step(campaign_id, CampaignAction.FINISH, now=now, user=user, finished_at=now)
+
+
+def archive(campaign_id: int, *, now: datetime, user: User | None = None, reason: str = "") -> Campaign:
+    """Take a campaign that is over out of the lists. Nothing is lost; asked for again it changes nothing.
+
+    Raises:
+        IllegalTransition: it is not over.
+    """
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
+        if campaign.state not in OVER_STATES:
+            state = CampaignState(campaign.state).label.lower()
+            raise IllegalTransition(
+                f"A campaign that is {state} cannot be archived. Cancel it, or let it finish first."
+            )
+        if campaign.archived_at is None:
+            campaign.archived_at = now
+            campaign.save(update_fields=["archived_at", "updated_at"])
+            campaign_log.record(campaign, "archive", "Archived.", user=user, now=now, reason=reason)
+    return campaign
+
+
+def unarchive(campaign_id: int, *, now: datetime, user: User | None = None, reason: str = "") -> Campaign:
+    """Put an archived campaign back into the lists; asked for again it changes nothing."""
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
+        if campaign.archived_at is not None:
+            campaign.archived_at = None
+            campaign.save(update_fields=["archived_at", "updated_at"])
+            campaign_log.record(campaign, "unarchive", "Taken out of the archive.", user=user, now=now, reason=reason)
+    return campaign
 
 
 def finish_all(*, now: datetime) -> list[int]:
@@ -245,10 +256,7 @@ def _record_step(
     reason: str,
 ) -> Campaign:
     campaign = Campaign.objects.get(pk=campaign_id)
-    message = f"{PAST_TENSE[action]}: {reason}." if reason else f"{PAST_TENSE[action]}."
-    CampaignEvent.objects.create(
-        campaign=campaign, at=now, kind=action.value, message=message[:MESSAGE_MAX_CHARS], user=user
-    )
+    campaign_log.record(campaign, action.value, f"{PAST_TENSE[action]}.", user=user, now=now, reason=reason)
     record_event(
         type=WebhookEvent.CAMPAIGN_STATE_CHANGED,
         subject=str(campaign_id),

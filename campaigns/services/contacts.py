@@ -53,7 +53,7 @@ def hold_contact(contact_id: int, *, now: datetime) -> None:
     contact.last_outcome = Outcome.ANSWERED
     if contact.state not in (ContactState.DIALING, ContactState.TEST):
         contact.state = next_state(CONTACT_STEPS, ContactState(contact.state), ContactState.DIALING)
-        contact.state_reason = LATE_CONNECT
+        contact.state_reason = LIST_REMOVED if contact.state_reason == LIST_REMOVED else LATE_CONNECT
         contact.next_attempt_at = None
     contact.updated_at = now
     contact.save()

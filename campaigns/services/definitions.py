@@ -16,7 +16,8 @@ from django.db.models import F, Model
 from campaigns.enums import CampaignState, TrunkHold
 from campaigns.errors import RecordInUse
 from campaigns.models import Agent, Campaign, DncList, SuppressedNumber, Trunk, WebhookEndpoint
-from campaigns.services import trunks, webhooks
+from campaigns.services import campaign_log, trunks, webhooks
+from campaigns.services.campaign_lists import change_lists
 
 # A hold for one of these reasons is over when what the switch refused has been changed; a person's own hold is not.
 HOLDS_BY_THE_SWITCH = (TrunkHold.AUTH, TrunkHold.REDIRECT)
@@ -32,9 +33,8 @@ _PACE = _CANARY | {
     "ramp_up_minutes",
 }
 _CAPS = frozenset({"calls_per_number_day", "calls_per_number_week", "number_gap_s"})
-_RULES = frozenset({"name", "cadence", "calling_window"}) | _PACE | _CAPS
+_RULES = frozenset({"name", "cadence", "calling_window", "customer_lists"}) | _PACE | _CAPS
 _WHOLE = _RULES | {
-    "customer_lists",
     "agent",
     "trunk",
     "app",
@@ -47,7 +47,7 @@ _WHOLE = _RULES | {
     "consent_attribute",
     "starts_at",
 }
-# Contacts are copies made at launch, so lists and the template are settled then; the pace never is.
+# Contacts are copies of list entries, made for one agent and one template: these are settled at launch.
 CHANGEABLE: Mapping[CampaignState, frozenset[str]] = {
     CampaignState.DRAFT: _WHOLE,
     CampaignState.SCHEDULED: _WHOLE,
@@ -114,18 +114,21 @@ def delete_agent(agent: Agent) -> None:
         agent.delete()
 
 
-def create_campaign(values: Mapping[str, Any], *, user: User | None) -> Campaign:
+def create_campaign(values: Mapping[str, Any], *, user: User | None, now: datetime) -> Campaign:
     """A new draft."""
     fields = dict(values)
     lists = fields.pop("customer_lists", [])
     with transaction.atomic():
         campaign = Campaign.objects.create(**fields, created_by=user)
         campaign.customer_lists.set(lists)
+        campaign_log.record(campaign, "created", "Created.", user=user, now=now)
     return campaign
 
 
-def change_campaign(campaign_id: int, values: Mapping[str, Any]) -> Campaign:
-    """The campaign with the given fields changed.
+def change_campaign(campaign_id: int, values: Mapping[str, Any], *, user: User | None, now: datetime) -> Campaign:
+    """The campaign with the given fields changed, and what was changed in its log.
+
+    Where the lists of a launched campaign change, the caller enqueues `fill_contacts`.
 
     Raises:
         RecordInUse: its state does not allow one of the changes; `errors` names each.
@@ -140,9 +143,12 @@ def change_campaign(campaign_id: int, values: Mapping[str, Any]) -> Campaign:
                 f"A campaign that is {state.label.lower()} can no longer change {', '.join(refused)}.",
                 errors={name: [text] for name in refused},
             )
+        before = campaign_log.values_of(campaign, fields)
         if "customer_lists" in fields:
-            campaign.customer_lists.set(fields.pop("customer_lists"))
-        return _change(campaign, fields)
+            change_lists(campaign, fields.pop("customer_lists"), now=now)
+        _change(campaign, fields)
+        campaign_log.record_changes(campaign, before, user=user, now=now)
+        return campaign
 
 
 def delete_campaign(campaign_id: int) -> None:

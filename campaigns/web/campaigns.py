@@ -18,6 +18,7 @@ from campaigns.queries.contacts import contacts_matching
 from campaigns.queries.live import campaign_now
 from campaigns.queries.overview import progress_of
 from campaigns.services import campaigns as lifecycle
+from campaigns.services.campaign_log import REASON_MAX_CHARS
 from campaigns.services.test_calls import Told, claim_test_call
 from campaigns.services.trunks import release_hold
 from campaigns.states import CampaignAction
@@ -57,17 +58,22 @@ WORDS: Mapping[CampaignAction, tuple[str, str, str]] = {
 }
 
 
+# Beside the states, what the list can be narrowed to.
+ARCHIVED = "archived"
+
+
 @require_GET
 @page
 def list_campaigns(request: HttpRequest) -> HttpResponse:
     """Every campaign with its progress, newest first."""
     state = request.GET.get("state", "")
     campaigns = Campaign.objects.select_related("agent").order_by("-id")
+    campaigns = campaigns.filter(archived_at__isnull=state != ARCHIVED)
     if state in CampaignState.values:
         campaigns = campaigns.filter(state=state)
     context = one_page(request, campaigns)
     rows = [(progress, contact_segments(progress.contacts)) for progress in progress_of(context["page"].object_list)]
-    context |= {"rows": rows, "states": CampaignState.choices, "state": state}
+    context |= {"rows": rows, "states": [*CampaignState.choices, (ARCHIVED, "Archived")], "state": state}
     return render(request, "pages/campaigns.html", context)
 
 
@@ -110,7 +116,8 @@ def step_campaign(request: HttpRequest, campaign_id: int, action: str) -> HttpRe
     if not may(user, step):
         raise PermissionDenied(f"Your roles do not let you {step} a campaign.")
     try:
-        campaign = STEPS[step](campaign_id, now=timezone.now(), user=user)
+        reason = request.POST.get("reason", "").strip()[:REASON_MAX_CHARS]
+        campaign = STEPS[step](campaign_id, now=timezone.now(), user=user, reason=reason)
     except Campaign.DoesNotExist as missing:
         raise Http404("There is no such campaign.") from missing
     except CampaignNotReady as problem:

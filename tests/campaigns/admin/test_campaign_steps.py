@@ -10,7 +10,7 @@ from django.urls import reverse
 from campaigns.enums import CampaignState, ContactState
 from campaigns.models import Campaign, CampaignEvent, CustomerList, SuppressedNumber
 from tests.campaigns.admin.conftest import NOW, PHONE
-from tests.factories import make_campaign, make_contact
+from tests.factories import make_agent, make_campaign, make_contact, make_customer, make_list
 
 
 def step(action: str, *campaigns: Campaign) -> str:
@@ -27,6 +27,15 @@ def test_the_page_shows_the_state_in_words(admin_client, campaign):
     assert "Ready to launch." in page
     assert ">Draft<" in "".join(page.split())
     assert "(&#x27;draft&#x27;" not in page
+
+
+@pytest.mark.parametrize(
+    ("action", "name", "args"),
+    [("clone", "clone_named", []), ("archive", "file", ["archive"]), ("unarchive", "file", ["unarchive"])],
+)
+def test_buttons_of_putting_away_lead_to_their_pages(admin_client, campaign, action, name, args):
+    button = admin_client.get(reverse(f"admin:campaigns_campaign_{action}", args=[campaign.pk]))
+    assert button.url == reverse(f"admin:campaigns_campaign_{name}", args=[campaign.pk, *args])
 
 
 @pytest.mark.parametrize("action", ["launch", "pause", "resume", "cancel"])
@@ -189,13 +198,71 @@ def test_what_could_not_be_launched_is_said_in_the_form(admin_client, campaign, 
     assert Campaign.objects.get().updated_at == campaign.updated_at
 
 
-def test_a_running_campaign_keeps_its_lists_but_not_its_pace(admin_client, campaign):
+def test_a_running_campaign_takes_other_lists_and_another_pace_but_no_other_agent(admin_client, admin_user, campaign):
     Campaign.objects.update(state=CampaignState.RUNNING, launched_at=NOW)
-    other = CustomerList.objects.create(name="April")
-    answer = admin_client.post(change(campaign), form_of(campaign, customer_lists=[other.pk], max_concurrent_calls=9))
+    other, agent = make_list("April", customers=[make_customer()]), make_agent("Other")
+    form = form_of(campaign, customer_lists=[other.pk], max_concurrent_calls=9, agent=agent.pk)
+    answer = admin_client.post(change(campaign), form)
     campaign.refresh_from_db()
-    assert (answer.status_code, campaign.max_concurrent_calls) == (302, 9)
+    assert (answer.status_code, campaign.max_concurrent_calls, campaign.agent.name) == (302, 9, "Survey")
+    assert (list(campaign.customer_lists.all()), campaign.lists_followed_to) == ([other], 0)
+    event = CampaignEvent.objects.get()
+    assert (event.kind, event.user) == ("changed", admin_user)
+    assert "most calls at once from 5 to 9" in event.message
+
+
+def test_a_running_campaign_is_not_given_lists_it_could_not_run_with(admin_client, campaign):
+    Campaign.objects.update(state=CampaignState.RUNNING, parameter_template={"plan": "{{ attributes.plan }}"})
+    empty, bare = make_list("Empty", columns=["plan"]), make_list("Bare", customers=[make_customer()])
+    assert (
+        "The chosen lists are empty"
+        in admin_client.post(change(campaign), form_of(campaign, customer_lists=[empty.pk])).text
+    )
+    assert "has no column plan" in admin_client.post(change(campaign), form_of(campaign, customer_lists=[bare.pk])).text
     assert [entry.name for entry in campaign.customer_lists.all()] == ["March"]
+
+
+def test_a_reason_stands_in_the_log(admin_client, campaign):
+    Campaign.objects.update(state=CampaignState.RUNNING)
+    admin_client.post(step("pause", campaign), {"reason": " lunch "})
+    event = CampaignEvent.objects.get()
+    assert (event.message, event.details) == ("Paused: lunch.", {"reason": "lunch"})
+
+
+def file(campaign: Campaign, name: str) -> str:
+    return reverse("admin:campaigns_campaign_file", args=[campaign.pk, name])
+
+
+def test_a_campaign_that_is_over_is_archived_and_taken_out_again(admin_client, campaign):
+    listed = reverse("admin:campaigns_campaign_changelist")
+    assert "Only a campaign that is over can be archived." in admin_client.get(file(campaign, "archive")).text
+    admin_client.post(file(campaign, "archive"))
+    assert Campaign.objects.get().archived_at is None
+    Campaign.objects.update(state=CampaignState.FINISHED)
+    assert "It leaves the lists." in admin_client.get(file(campaign, "archive")).text
+    admin_client.post(file(campaign, "archive"), {"reason": "last year's"}, follow=True)
+    assert campaign.name not in admin_client.get(listed).text
+    assert campaign.name in admin_client.get(listed, {"archived": "yes"}).text
+    assert campaign.name in admin_client.get(listed, {"archived": "all"}).text
+    assert CampaignEvent.objects.get().message == "Archived: last year's."
+    admin_client.post(file(campaign, "unarchive"), follow=True)
+    assert campaign.name in admin_client.get(listed).text
+    assert admin_client.get(file(campaign, "shred")).status_code == 404
+
+
+def test_a_campaign_is_cloned_under_another_name(admin_client, admin_user, campaign):
+    clone = reverse("admin:campaigns_campaign_clone_named", args=[campaign.pk])
+    assert "Spring survey (copy)" in admin_client.get(clone).text
+    assert "no other campaign has" in admin_client.post(clone, {"reason": campaign.name}).text
+    made = admin_client.post(clone, {"reason": "Autumn survey"})
+    copy = Campaign.objects.get(name="Autumn survey")
+    assert (made.url, copy.created_by, copy.state) == (change(copy), admin_user, CampaignState.DRAFT)
+
+
+def test_putting_away_needs_the_permission(client, django_user_model, campaign):
+    client.force_login(django_user_model.objects.create_user("reader", is_staff=True))
+    clone = reverse("admin:campaigns_campaign_clone_named", args=[campaign.pk])
+    assert [client.post(path).status_code for path in (clone, file(campaign, "archive"))] == [403, 403]
 
 
 def test_the_list_asks_for_the_progress_of_all_campaigns_at_once(admin_client, campaign):

@@ -120,6 +120,39 @@ def test_a_campaign_that_is_over_only_changes_its_name(manager):
     assert manager.patch(path(campaign), {"calls_per_second": 2}).status_code == 409
 
 
+def test_a_running_campaign_takes_other_lists(manager, django_capture_on_commit_callbacks):
+    campaign, other = make_campaign(contacts_filled_at=timezone.now()), make_list(customers=[make_customer()])
+    with django_capture_on_commit_callbacks() as sent:
+        answer = manager.patch(path(campaign), {"customer_lists": [other.pk]})
+    assert (answer.status_code, answer.json()["customer_lists"], len(sent)) == (200, [other.pk], 1)
+    refused = manager.patch(path(campaign), {"customer_lists": [make_list().pk]})
+    assert (refused.status_code, list(refused.json()["errors"])) == (409, ["customer_lists"])
+
+
+def test_commands_and_changes_stand_in_the_log(manager, supervisor):
+    campaign = make_campaign()
+    supervisor.post(path(campaign, "pause/"), {"reason": "lunch"})
+    manager.patch(path(campaign), {"priority": 3})
+    last, first = manager.get(path(campaign, "log/")).json()["results"]
+    assert (first["kind"], first["message"], first["user"]) == ("pause", "Paused: lunch.", "api-supervisor")
+    assert last["details"] == {"changes": {"priority": {"before": 0, "after": 3}}}
+    assert manager.post(path(campaign, "resume/"), {"reason": "x" * 201}).status_code == 422
+
+
+def test_archived_campaigns_are_listed_only_when_asked_for(manager):
+    campaign = make_campaign(state=CampaignState.FINISHED)
+    assert manager.post(path(make_campaign(), "archive/")).status_code == 409
+    assert manager.post(path(campaign, "archive/")).json()["archived_at"] is not None
+
+    def listed(**query) -> list[int]:
+        return [row["id"] for row in manager.get(CAMPAIGNS, query).json()["results"]]
+
+    assert (campaign.pk in listed(), listed(is_archived="true")) == (False, [campaign.pk])
+    assert manager.get(path(campaign)).status_code == 200
+    assert manager.post(path(campaign, "unarchive/")).json()["archived_at"] is None
+    assert campaign.pk in listed()
+
+
 @pytest.mark.parametrize(
     ("state", "status"),
     [

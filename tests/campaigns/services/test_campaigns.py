@@ -219,6 +219,39 @@ def test_clone_copies_the_settings_and_nothing_of_the_run() -> None:
     assert (copy.contacts.count(), copy.created_by) == (0, user)
 
 
+def test_every_setting_of_a_draft_is_copied_but_what_belongs_to_one_run() -> None:
+    # What neither a person sets nor one run owns would be a setting that a copy loses.
+    owned = {"rule_override", "bucket_tokens", "bucket_at", "launched_at", "contacts_filled_to", "contacts_filled_at"}
+    owned |= {
+        "canary_state",
+        "canary_since",
+        "lists_followed_to",
+        "finished_at",
+        "archived_at",
+        "created_by",
+        "created_at",
+        "updated_at",
+        "starts_at",
+    }
+    fields = {field.name for field in Campaign._meta.concrete_fields} - owned
+    assert fields == {*campaigns.COPIED_FIELDS, "id", "name", "state"}
+
+
+@pytest.mark.parametrize("state", list(CampaignState))
+def test_only_what_is_over_is_archived(state: CampaignState) -> None:
+    campaign, user = ready_campaign(state), make_user()
+    if state not in (CampaignState.FINISHED, CampaignState.CANCELED):
+        with pytest.raises(IllegalTransition):
+            campaigns.archive(campaign.pk, now=NOW, user=user)
+        return
+    for _ in range(2):
+        assert campaigns.archive(campaign.pk, now=NOW, user=user, reason="old").archived_at == NOW
+    for _ in range(2):
+        assert campaigns.unarchive(campaign.pk, now=NOW, user=user).archived_at is None
+    messages = CampaignEvent.objects.order_by("id").values_list("message", "user")
+    assert list(messages) == [("Archived: old.", user.pk), ("Taken out of the archive.", user.pk)]
+
+
 def test_clone_refuses_a_name_that_is_taken() -> None:
     source = ready_campaign()
     with pytest.raises(IntegrityError), transaction.atomic():

@@ -9,7 +9,7 @@ from campaigns.enums import CampaignState, Role, TrunkHold
 from campaigns.models import Campaign, Trunk
 from campaigns.states import CampaignAction
 from campaigns.tasks.launching import fill_contacts
-from tests.factories import make_campaign, make_customer, make_list, make_trunk, make_user
+from tests.factories import NOW, make_campaign, make_customer, make_list, make_trunk, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -135,3 +135,17 @@ def test_buttons_are_those_a_person_may_press(client):
         client.force_login(make_user(username, role=role))
         buttons = client.get(f"/campaigns/{campaign.pk}/").context["buttons"]
         assert [CampaignAction(action) for action, _, _ in buttons] == expected
+
+
+def test_a_reason_stands_in_the_log(client):
+    client.force_login(make_user(role=Role.SUPERVISOR))
+    campaign = make_campaign()
+    client.post(f"/campaigns/{campaign.pk}/pause/", {"reason": "lunch"})
+    assert campaign.events.get().message == "Paused: lunch."
+
+
+def test_archived_campaigns_have_a_tab_of_their_own(client):
+    client.force_login(make_user())
+    make_campaign("Last year", state=CampaignState.FINISHED, archived_at=NOW)
+    assert "Last year" not in client.get("/campaigns/").text
+    assert "Last year" in client.get("/campaigns/?state=archived").text
