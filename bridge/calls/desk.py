@@ -225,11 +225,16 @@ class CallDesk:
             await self._settle(self._ends.popleft())
 
     async def _settle(self, waiting: _WaitingEnd) -> None:
-        is_settled = await self.unwritten.write(waiting.call_id) and await self._database.settle(
-            partial(finish_call, call_id=waiting.call_id, end=waiting.end, now=waiting.at)
-        )
+        is_settled = False
+        try:
+            is_settled = await self.unwritten.write(waiting.call_id) and await self._database.settle(
+                partial(finish_call, call_id=waiting.call_id, end=waiting.end, now=waiting.at)
+            )
+        finally:
+            # Also where the writing was broken off: the process writes what waits before it leaves.
+            if not is_settled:
+                self._ends.append(waiting)
         if not is_settled:
-            self._ends.append(waiting)
             return
         await self.journal.forget(waiting.call_id)
         await self._hurry(waiting.call_id)

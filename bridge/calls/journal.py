@@ -56,6 +56,10 @@ class Journal:
                 logger.warning("journal not written: %s", type(error).__name__)
             self._notes, self._has_failed = notes + self._notes, True
             return False
+        except asyncio.CancelledError:
+            # Whether the thread began with it or not: writing twice changes nothing.
+            self._notes = notes + self._notes
+            raise
         self._has_failed = False
         return True
 

@@ -198,6 +198,40 @@ def test_call_whose_row_is_gone_holds_nobody_up(desk, database):
     assert list(Call.objects.get().turns.values_list("text", flat=True)) == ["Hello"]
 
 
+class HangingDatabase(FlakyDatabase):
+    """One that takes work and does not come back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hangs = False
+
+    def submit(self, fn, /, *args, **kwargs):
+        if not self.hangs:
+            return super().submit(fn, *args, **kwargs)
+        self.work_done += 1
+        self._news.set()
+        return Future()
+
+
+def test_end_whose_writing_was_broken_off_is_written_when_the_process_leaves(tmp_path, database):
+    token, _ = waiting_attempt()
+    hanging = HangingDatabase()
+    desk = CallDesk(name="node-1", capacity=2, data_dir=tmp_path, database=hanging)
+
+    async def scenario():
+        opened, _ = await desk.open(token=token, vendor_call_id="psr-1", query={})
+        hanging.hangs = True
+        async with asyncio.TaskGroup() as group:
+            finishing = group.create_task(desk.finish(opened.call_id, SUMMARY, None))
+            await hanging.has_done(2)
+            finishing.cancel()
+        hanging.hangs = False
+        await desk.close()
+
+    asyncio.run(scenario())
+    assert Call.objects.get().ended_by == "agent_hangup"
+
+
 def test_desk_has_no_more_places_than_its_capacity(desk):
     with desk.seat(), desk.seat(), pytest.raises(CallRefused) as refused, desk.seat():
         pass

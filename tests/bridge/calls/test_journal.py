@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -19,6 +20,7 @@ from bridge.agents.base import Speaker
 from bridge.calls import CallDesk
 from bridge.calls import journal as journal_module
 from bridge.calls.journal import Journal
+from bridge.calls.spool import Record, Spool, decode
 from bridge.session import Answer, CallSummary, EndedBy, Findings, Turn
 from campaigns.models import Call
 from campaigns.services.calls import finish_lost_calls
@@ -187,3 +189,33 @@ def test_disk_that_refuses_gets_the_notes_again_within_bounds(tmp_path, monkeypa
 
     assert asyncio.run(life()) == (False, True)
     assert (spool / f"{CALL}.jsonl").read_text().count("turn") == 3
+
+
+def test_a_round_that_was_broken_off_is_made_again(tmp_path, monkeypatch) -> None:
+    """As by the deadline of a customer's request, while an earlier round still waits for a slow disk."""
+    is_fast = threading.Event()
+    append = Spool.append
+
+    def append_slowly(spool: Spool, lines: Mapping[UUID, Iterable[Record]]) -> None:
+        is_fast.wait(10)
+        append(spool, lines)
+
+    monkeypatch.setattr(Spool, "append", append_slowly)
+
+    async def life() -> None:
+        journal = Journal(tmp_path)
+        async with asyncio.TaskGroup() as group:
+            for seq in range(2):
+                journal.note(CALL, {"kind": "turn", "seq": seq})
+                group.create_task(journal.flush())
+                await asyncio.sleep(0)
+            journal.note(CALL, {"kind": "turn", "seq": 2})
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await journal.flush()
+            is_fast.set()
+        await journal.close()
+
+    asyncio.run(life())
+    records, _ = decode((tmp_path / f"{CALL}.jsonl").read_bytes())
+    assert [record["seq"] for record in records if "seq" in record] == [0, 1, 2]
