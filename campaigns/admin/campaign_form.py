@@ -32,7 +32,7 @@ FIELDSETS: tuple[tuple[str | None, tuple[str, ...]], ...] = (
     (None, ("name", "state", "show_progress", "show_problems", "launched_at", "finished_at")),
     ("Whom and how", ("customer_lists", "agent", "trunk", "app", "extension", "channel")),
     ("What is heard and told", ("is_silence", "recording", "parameter_template")),
-    ("Pace", ("max_concurrent_calls", "calls_per_second", "ring_timeout_s", "priority")),
+    ("Pace", ("max_concurrent_calls", "calls_per_second", "ring_timeout_s", "priority", "weight")),
     (
         "Rules",
         (
@@ -91,6 +91,7 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             "ring_timeout_s",
             "max_attempts",
             "priority",
+            "weight",
             "ramp_up_minutes",
             "canary_calls",
             "canary_answered_min",
@@ -117,11 +118,12 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             "calls_per_number_day": "Calls of all campaigns count. Can only be stricter than the profile.",
             "calls_per_number_week": "Calls of all campaigns count. Can only be stricter than the profile.",
             "number_gap_s": "Between calls of whichever campaigns. Can only be stricter than the profile.",
+            "weight": "Its part of the trunk next to other campaigns of its priority: 3 gets three calls for one of 1.",
             "ramp_up_minutes": "From the launch it grows from a tenth of its calls per second to all. 0: all at once.",
             "canary_calls": "It goes on by itself only if these went well, else it is paused. 0: none are looked at.",
             "canary_answered_min": "Of these first calls, from 0 to 1.",
             "canary_failed_max": "Of these first calls, from 0 to 1: refused, congested, or of which nobody knows.",
-            "priority": "Higher goes first where campaigns share a trunk.",
+            "priority": "Higher goes first where campaigns share a trunk; the others get a call a minute at least.",
             "starts_at": "Launching before this time schedules the campaign.",
         }
 

@@ -39,6 +39,7 @@ MAX_CALLS_PER_SECOND = 1_000
 MAX_ATTEMPTS = 20
 MAX_RING_TIMEOUT_S = 300
 RAMP_UP_MAX_MINUTES = 1_440
+WEIGHT_MAX = 100
 CANARY_MAX_CALLS = 1_000
 PRIORITY_MAX = 1_000
 CONSENT_ATTRIBUTE = r"^[A-Za-z][A-Za-z0-9_]{0,39}$"
@@ -56,6 +57,7 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
     ring_timeout_s = fields.NumberField(min_value=5, max_value=MAX_RING_TIMEOUT_S, required=False, allow_null=True)
     max_attempts = fields.WholeNumberField(min_value=1, max_value=MAX_ATTEMPTS, required=False)
     priority = fields.WholeNumberField(min_value=-PRIORITY_MAX, max_value=PRIORITY_MAX, required=False)
+    weight = fields.WholeNumberField(min_value=1, max_value=WEIGHT_MAX, required=False)
     ramp_up_minutes = fields.WholeNumberField(min_value=0, max_value=RAMP_UP_MAX_MINUTES, required=False)
     canary_calls = fields.WholeNumberField(min_value=0, max_value=CANARY_MAX_CALLS, required=False)
     canary_answered_min = fields.NumberField(min_value=0, max_value=1, required=False)
@@ -90,6 +92,7 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
             "ring_timeout_s",
             "max_attempts",
             "priority",
+            "weight",
             "ramp_up_minutes",
             "canary_calls",
             "canary_answered_min",
@@ -355,7 +358,8 @@ class CampaignView(ReadOnlyView):
             user=token_of(request).user,
             now=timezone.now(),
         )
-        enqueue_on_commit(place_call, attempt_id=str(claimed.attempt_id), fence=claimed.fence)
+        message = {"attempt_id": str(claimed.attempt_id), "fence": claimed.fence, "start_in_s": claimed.start_in_s}
+        enqueue_on_commit(place_call, **message)
         body = CallTestClaimSerializer({"attempt": claimed.attempt_id}).data
         return Response(body, status=status.HTTP_202_ACCEPTED)
 

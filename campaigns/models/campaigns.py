@@ -95,6 +95,10 @@ class Campaign(models.Model):
     rule_override = models.JSONField(
         default=dict, blank=True, help_text="What a person with the permission has loosened, with a reason in the log"
     )
+    weight = models.PositiveSmallIntegerField(
+        default=1, validators=[MinValueValidator(1)], help_text="Its part of the trunk among those of its priority"
+    )
+    share_used = models.FloatField(default=0, help_text="Calls started, each divided by the weight")
     bucket_tokens = models.FloatField(default=0)
     bucket_at = models.DateTimeField(null=True, blank=True)
     starts_at = models.DateTimeField(null=True, blank=True)

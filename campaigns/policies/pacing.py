@@ -1,14 +1,13 @@
-"""How many calls may start now: calls per second by token bucket, lines by counting, campaigns in turn."""
+"""How fast calls may start: evenly spaced by calls per second, within the places of the bridges, slower at first."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from math import ceil
 
-# A bucket holds what one second brings, and at least one call. A tick comes every second.
-BURST_S = 1.0
+# A claim plans so far ahead. A tick comes every second, sometimes late.
+HORIZON_S = 1.25
 # After a 429 the trunk starts again at half its pace and gets back a tenth a minute. Source: reliability D14.
 THROTTLED_PACE = 0.5
 RECOVERY_PER_MINUTE = 0.1
@@ -16,48 +15,37 @@ THROTTLE_DEFAULT_S = 10.0
 # The share of its pace a campaign begins with that grows into it.
 RAMP_UP_FROM = 0.1
 
-Key = TypeVar("Key", bound=Hashable)
-Item = TypeVar("Item")
-
 
 @dataclass(frozen=True, slots=True)
 class TokenBucket:
-    """Calls that may start: `tokens` as of `at`. A bucket that was never used is full."""
+    """Room for one call: `tokens` as of `at`, 1 at most. Below 0 the next calls are planned already.
+
+    With room for one and never more, starts are at least `1 / rate` apart: no second that one may cut out of time holds
+    more calls than the rate, rounded up. A bucket that was never used is full.
+    """
 
     tokens: float
     at: datetime | None
 
     def refilled(self, *, rate_per_s: float, now: datetime) -> TokenBucket:
         """The bucket as of `now`. A clock that steps back brings nothing and takes nothing."""
-        capacity = max(1.0, rate_per_s * BURST_S)
         if self.at is None:
-            return TokenBucket(capacity, now)
+            return TokenBucket(1.0, now)
         elapsed_s = max(0.0, (now - self.at).total_seconds())
-        return TokenBucket(min(capacity, self.tokens + elapsed_s * rate_per_s), max(now, self.at))
+        return TokenBucket(min(1.0, self.tokens + elapsed_s * rate_per_s), max(now, self.at))
 
-    def take(self, calls: int) -> TokenBucket:
-        """The bucket after `calls` have started."""
-        return TokenBucket(max(0.0, self.tokens - calls), self.at)
+    def wait_s(self, rate_per_s: float) -> float:
+        """Seconds from `at` until the next call may start."""
+        return max(0.0, (1.0 - self.tokens) / rate_per_s)
 
-    @property
-    def calls(self) -> int:
-        """Whole calls that may start."""
-        # Many small refills must not lose a call to rounding.
-        return int(self.tokens + 1e-9)
+    def starts_within(self, horizon_s: float, rate_per_s: float) -> int:
+        """How many calls may start within so many seconds from `at`."""
+        room_s = horizon_s - self.wait_s(rate_per_s)
+        return 0 if room_s <= 0 else ceil(room_s * rate_per_s)
 
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """A trunk's or a campaign's limits next to what is open now."""
-
-    max_concurrent_calls: int
-    open_calls: int
-    bucket: TokenBucket
-
-    @property
-    def allowance(self) -> int:
-        """How many calls it lets start now."""
-        return max(0, min(self.max_concurrent_calls - self.open_calls, self.bucket.calls))
+    def after_start(self, delay_s: float, rate_per_s: float) -> TokenBucket:
+        """The bucket, as of `at`, once a call is planned to start `delay_s` after it."""
+        return TokenBucket(-delay_s * rate_per_s, self.at)
 
 
 def free_slots(*, capacity: int, live_calls: int, in_call_attempts: int, ringing_attempts: int) -> int:
@@ -82,15 +70,3 @@ def ramp_up_factor(launched_at: datetime | None, ramp_up_minutes: int, now: date
         return 1.0
     passed = max(0.0, (now - launched_at).total_seconds()) / (60 * ramp_up_minutes)
     return min(1.0, RAMP_UP_FROM + (1 - RAMP_UP_FROM) * passed)
-
-
-def take_turns(queues: Mapping[Key, Sequence[Item]], order: Sequence[Key], limit: int) -> list[tuple[Key, Item]]:
-    """Up to `limit` items, one of each queue in `order`, then the second of each, and so on."""
-    taken: list[tuple[Key, Item]] = []
-    for place in range(max((len(queue) for queue in queues.values()), default=0)):
-        for key in order:
-            if len(taken) >= limit:
-                return taken
-            if place < len(queues[key]):
-                taken.append((key, queues[key][place]))
-    return taken

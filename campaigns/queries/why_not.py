@@ -79,10 +79,9 @@ def capacity_gates(campaign: Campaign, now: datetime) -> list[GateState]:
 
 def _pace_gate(code: Gate, paced: Campaign | Trunk, rate_per_s: float, now: datetime) -> GateState:
     bucket = TokenBucket(paced.bucket_tokens, paced.bucket_at).refilled(rate_per_s=rate_per_s, now=now)
-    if bucket.calls or not rate_per_s:
-        return GateState(code, True)
-    opens_at = now + timedelta(seconds=(1 - bucket.tokens) / rate_per_s)
-    return GateState(code, False, f"{rate_per_s:g} calls a second are used up.", opens_at)
+    wait_s = bucket.wait_s(rate_per_s) if rate_per_s else 0.0
+    reason = f"{rate_per_s:g} calls a second are used up."
+    return gate(code, not wait_s, reason, now + timedelta(seconds=wait_s))
 
 
 def _canary_gate(campaign: Campaign) -> GateState:

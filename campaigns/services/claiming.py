@@ -5,10 +5,10 @@ Only one claim runs per trunk at a time, so what it counts stays true until it c
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import groupby
 from uuid import UUID
 
 from django.conf import settings
@@ -20,7 +20,8 @@ from campaigns.enums import AttemptState, CampaignState, ContactState, TrunkHold
 from campaigns.models import AttemptLog, CallAttempt, Campaign, Contact, Trunk
 from campaigns.policies.calling_window import CallingWindow, closed_date_in, next_opening, spread_opening
 from campaigns.policies.eligibility import Gate
-from campaigns.policies.pacing import Load, TokenBucket, pace_factor, take_turns
+from campaigns.policies.fair_share import Lane, Plan, plan_starts
+from campaigns.policies.pacing import HORIZON_S, TokenBucket, pace_factor
 from campaigns.queries.agent_outages import trials_left
 from campaigns.queries.calling_rules import stops_in_force, windows_of, with_good_dnc_lists
 from campaigns.queries.canaries import canary_calls_left
@@ -44,24 +45,23 @@ FIRST_FENCE = 1
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """One attempt that waits to be placed; the fence must come back with it."""
+    """One attempt that waits to be placed, `start_in_s` after the claim; the fence must come back with it."""
 
     attempt_id: UUID
     fence: int
+    start_in_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A running campaign with its calling window and the calls it may start now."""
+    """A running campaign with the contacts it may call now."""
 
-    campaign: Campaign
-    window: CallingWindow
-    bucket: TokenBucket
-    allowance: int
+    lane: Lane[int]
+    contacts: Sequence[Contact]
 
 
 def claim_due(trunk_id: int, *, now: datetime) -> list[Claimed]:
-    """Attempts for the contacts of a trunk that may be dialed now, committed and leased; empty if none may.
+    """Attempts for the contacts of a trunk that may be dialed now or within the next second, committed and leased.
 
     Whoever is claimed and not placed before the lease ends is given back by the reaper.
     """
@@ -70,59 +70,72 @@ def claim_due(trunk_id: int, *, now: datetime) -> list[Claimed]:
         trunk = trunks.select_for_update(of=("self",)).get(pk=trunk_id)
         if trunk.is_stopped or not trunk.is_enabled or not trunk.token or trunk.hold != TrunkHold.NONE:
             return []
-        open_calls = open_calls_by_campaign(trunk_id)
         rate_per_s = trunk.calls_per_second * pace_factor(trunk.throttled_until, now)
         if not rate_per_s:
             return []
         bucket = TokenBucket(trunk.bucket_tokens, trunk.bucket_at).refilled(rate_per_s=rate_per_s, now=now)
-        line = Load(trunk.max_concurrent_calls, sum(open_calls.values()), bucket)
+        open_calls = open_calls_by_campaign(trunk_id)
         # Nodes are locked so that claims of two trunks cannot both count on the same slot.
         list(live_nodes(now).order_by("name").select_for_update())
-        limit = min(line.allowance, CLAIM_BATCH, free_bridge_slots(now))
-        chosen = _choose(trunk, open_calls, limit, now) if limit > 0 else []
-        claimed = _write(trunk, [contact for _, contact in chosen], now)
-        _charge(trunk, bucket, chosen, claimed)
+        free = trunk.max_concurrent_calls - sum(open_calls.values())
+        limit = min(free, CLAIM_BATCH, free_bridge_slots(now), bucket.starts_within(HORIZON_S, rate_per_s))
+        if limit <= 0:
+            return []
+        turns = _turns(trunk, open_calls, limit, now)
+        lanes = [turn.lane for turn in turns]
+        plan = plan_starts(lanes, bucket, rate_per_s=rate_per_s, limit=limit, horizon_s=HORIZON_S)
+        contacts = {turn.lane.key: iter(turn.contacts) for turn in turns}
+        delays_s = {next(contacts[start.key]): start.delay_s for start in plan.starts}
+        claimed = _write(trunk, list(delays_s), now)
+        if claimed:
+            _charge(trunk, plan)
     if claimed:
         reach("claimed")
-    return [Claimed(attempt.pk, attempt.fence) for attempt in claimed]
+    return [Claimed(attempt.pk, attempt.fence, delays_s[attempt.contact]) for attempt in claimed]
 
 
-def _choose(trunk: Trunk, open_calls: dict[int, int], limit: int, now: datetime) -> list[tuple[_Turn, Contact]]:
-    """Contacts to dial: the highest priority first, campaigns of one priority in turn, the longest unserved first."""
-    chosen: list[tuple[_Turn, Contact]] = []
-    by_priority: dict[int, list[_Turn]] = defaultdict(list)
+def _turns(trunk: Trunk, open_calls: dict[int, int], limit: int, now: datetime) -> list[_Turn]:
+    """The running campaigns with whom they may call; who starves and who is important is asked first.
+
+    Who comes behind as many contacts as can start is not asked.
+    """
     running = with_good_dnc_lists(Campaign.objects.filter(trunk=trunk, state=CampaignState.RUNNING).order_by("id"), now)
     windows = windows_of(running, now)
-    trials: dict[int, int | None] = {}
-    for campaign in running:
-        if campaign.agent_id not in trials:
-            trials[campaign.agent_id] = trials_left(campaign.agent_id, now)
-        bucket = TokenBucket(campaign.bucket_tokens, campaign.bucket_at)
-        bucket = bucket.refilled(rate_per_s=campaign_rate_per_s(campaign, now), now=now)
-        load = Load(campaign.max_concurrent_calls, open_calls.get(campaign.pk, 0), bucket)
-        limits = (load.allowance, trials[campaign.agent_id], canary_calls_left(campaign))
-        allowance = min(limit for limit in limits if limit is not None)
-        by_priority[campaign.priority].append(_Turn(campaign, windows[campaign.pk], bucket, allowance))
-    for priority in sorted(by_priority, reverse=True):
-        places = limit - len(chosen)
-        if places <= 0:
+    trials = {agent_id: trials_left(agent_id, now) for agent_id in {campaign.agent_id for campaign in running}}
+    lanes = [(campaign, _lane(campaign, open_calls, trials[campaign.agent_id], now)) for campaign in running]
+    lanes.sort(key=lambda pair: (not pair[1].is_starving, -pair[1].priority))
+    turns: list[_Turn] = []
+    for _, equals in groupby(lanes, key=lambda pair: (pair[1].is_starving, pair[1].priority)):
+        # One that starves has one start for certain, and the rest only if nobody comes before it.
+        if sum(min(len(turn.contacts), 1 if turn.lane.is_starving else limit) for turn in turns) >= limit:
             break
-        turns = {turn.campaign.pk: turn for turn in by_priority[priority]}
-        queues = {
-            campaign_id: _open_contacts(turn, min(turn.allowance, places), now) for campaign_id, turn in turns.items()
-        }
-        order = sorted(turns, key=lambda campaign_id: _served_at(turns[campaign_id].campaign))
-        chosen += [(turns[campaign_id], contact) for campaign_id, contact in take_turns(queues, order, places)]
-    return chosen
+        for campaign, lane in equals:
+            contacts = _open_contacts(campaign, windows[campaign.pk], min(lane.calls, limit), now)
+            turns.append(_Turn(replace(lane, calls=len(contacts)), contacts))
+    return turns
 
 
-def _served_at(campaign: Campaign) -> tuple[float, int]:
-    return (campaign.bucket_at.timestamp() if campaign.bucket_at else 0.0, campaign.pk)
+def _lane(campaign: Campaign, open_calls: dict[int, int], trials: int | None, now: datetime) -> Lane[int]:
+    """The campaign as the plan sees it, with as many calls as its limits allow."""
+    rate_per_s = campaign_rate_per_s(campaign, now)
+    bucket = TokenBucket(campaign.bucket_tokens, campaign.bucket_at).refilled(rate_per_s=rate_per_s, now=now)
+    free = campaign.max_concurrent_calls - open_calls.get(campaign.pk, 0)
+    limits = (free, bucket.starts_within(HORIZON_S, rate_per_s), trials, canary_calls_left(campaign))
+    served_at = campaign.bucket_at or campaign.launched_at or now
+    return Lane(
+        key=campaign.pk,
+        calls=max(0, min(limit for limit in limits if limit is not None)),
+        bucket=bucket,
+        rate_per_s=rate_per_s,
+        priority=campaign.priority,
+        weight=campaign.weight,
+        share_used=campaign.share_used,
+        waited_s=(now - served_at).total_seconds(),
+    )
 
 
-def _open_contacts(turn: _Turn, limit: int, now: datetime) -> list[Contact]:
+def _open_contacts(campaign: Campaign, window: CallingWindow, limit: int, now: datetime) -> list[Contact]:
     """Up to `limit` due contacts whose window is open; those whose window is closed are put off to its opening."""
-    window = turn.window
     if window.timezone and next_opening(replace(window, legal_hours=None), (window.timezone,), now) != now:
         # Closed for everybody: no row needs to be touched.
         return []
@@ -131,7 +144,7 @@ def _open_contacts(turn: _Turn, limit: int, now: datetime) -> list[Contact]:
     fetch = limit
     for _ in range(POSTPONE_ROUNDS):
         found, closed = [], []
-        for contact in due_contacts(turn.campaign, now=now, limit=fetch):
+        for contact in due_contacts(campaign, now=now, limit=fetch):
             zones = zones_for(contact, window)
             if zones not in openings:
                 openings[zones] = next_opening(window, zones, now)
@@ -202,20 +215,12 @@ def _write(trunk: Trunk, contacts: Sequence[Contact], now: datetime) -> list[Cal
     return written
 
 
-def _charge(
-    trunk: Trunk,
-    bucket: TokenBucket,
-    chosen: Sequence[tuple[_Turn, Contact]],
-    claimed: Sequence[CallAttempt],
-) -> None:
-    """Take the started calls out of the buckets. Who started none keeps its old bucket, and its place in the turn."""
-    if not claimed:
-        return
-    left = bucket.take(len(claimed))
-    Trunk.objects.filter(pk=trunk.pk).update(bucket_tokens=left.tokens, bucket_at=left.at)
-    turns = {turn.campaign.pk: turn for turn, _ in chosen}
-    for campaign_id, turn in turns.items():
-        calls = sum(attempt.campaign_id == campaign_id for attempt in claimed)
-        if calls:
-            left = turn.bucket.take(calls)
-            Campaign.objects.filter(pk=campaign_id).update(bucket_tokens=left.tokens, bucket_at=left.at)
+def _charge(trunk: Trunk, plan: Plan[int]) -> None:
+    """Remember the planned starts. Who got none keeps its old bucket, and so how long it has waited."""
+    Trunk.objects.filter(pk=trunk.pk).update(bucket_tokens=plan.trunk.tokens, bucket_at=plan.trunk.at)
+    started = {start.key for start in plan.starts}
+    for lane in plan.lanes:
+        if lane.key in started:
+            Campaign.objects.filter(pk=lane.key).update(
+                bucket_tokens=lane.bucket.tokens, bucket_at=lane.bucket.at, share_used=lane.share_used
+            )

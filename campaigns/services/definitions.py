@@ -30,6 +30,7 @@ _PACE = _CANARY | {
     "ring_timeout_s",
     "max_attempts",
     "priority",
+    "weight",
     "ramp_up_minutes",
 }
 _CAPS = frozenset({"calls_per_number_day", "calls_per_number_week", "number_gap_s"})

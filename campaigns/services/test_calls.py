@@ -36,7 +36,9 @@ from telephony.errors import PhoneNumberError
 from telephony.phone_numbers import mask, parse_phone_number
 
 # Of the campaign's own limits a test call needs none.
-CAPACITY_ASKED = frozenset({Gate.TRUNK_LINES, Gate.TRUNK_PACE, Gate.BRIDGE, Gate.DIALER})
+CAPACITY_ASKED = frozenset({Gate.TRUNK_LINES, Gate.BRIDGE, Gate.DIALER})
+# Longer than a few starts of a running campaign nobody waits for a test call.
+PACE_WAIT_MAX_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,11 @@ def _claim(contact: Contact, trunk: Trunk, user: User | None, now: datetime) -> 
     )
     AttemptLog.objects.create(attempt=attempt, at=now, to_state=AttemptState.CLAIMED, reason="test_call")
     rate_per_s = trunk.calls_per_second * pace_factor(trunk.throttled_until, now)
-    left = TokenBucket(trunk.bucket_tokens, trunk.bucket_at).refilled(rate_per_s=rate_per_s, now=now).take(1)
+    bucket = TokenBucket(trunk.bucket_tokens, trunk.bucket_at).refilled(rate_per_s=rate_per_s, now=now)
+    wait_s = bucket.wait_s(rate_per_s)
+    if wait_s > PACE_WAIT_MAX_S:
+        raise CallTestRefused(Gate.TRUNK_PACE, f"The trunk is busy for {wait_s:.0f} s. Try again then.")
+    left = bucket.after_start(wait_s, rate_per_s)
     Trunk.objects.filter(pk=trunk.pk).update(bucket_tokens=left.tokens, bucket_at=left.at)
     CampaignEvent.objects.create(
         campaign=contact.campaign,
@@ -116,4 +122,4 @@ def _claim(contact: Contact, trunk: Trunk, user: User | None, now: datetime) -> 
         details={"attempt_id": str(attempt.pk), "contact_id": contact.pk},
         user=user,
     )
-    return Claimed(attempt.pk, attempt.fence)
+    return Claimed(attempt.pk, attempt.fence, wait_s)

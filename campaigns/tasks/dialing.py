@@ -34,6 +34,8 @@ from telephony.psr.client import AuthScheme, PsrClient
 log = logging.getLogger(__name__)
 
 CLIENTS_MAX = 64
+# The longest a test call waits for its place between the trunk's other calls.
+START_IN_MAX_S = 5.0
 
 # Whatever this node's clock says: a lease taken here is judged elsewhere.
 clock = DatabaseClock()
@@ -50,15 +52,17 @@ def tick() -> None:
         log.error("clock_off", extra={"skew_s": clock.reading().skew.total_seconds()})
         record_clock_fault(socket.gethostname(), now=now)
         return
-    for trunk_id in dialable_trunk_ids():
-        _publish(dialing.claim_due(trunk_id, now=now))
+    began_s = time.monotonic()
+    claims = [claim for trunk_id in dialable_trunk_ids() for claim in dialing.claim_due(trunk_id, now=now)]
     canaries.judge_canaries(now=now)
     campaigns.finish_all(now=now)
+    _publish(sorted(claims, key=lambda claim: claim.start_in_s), began_s)
 
 
 @shared_task(ignore_result=True, soft_time_limit=30, time_limit=60)
-def place_call(*, attempt_id: str, fence: int) -> None:
-    """Place one claimed attempt with one POST, unless a rule or the clock says no."""
+def place_call(*, attempt_id: str, fence: int, start_in_s: float = 0.0) -> None:
+    """Place one claimed attempt with one POST, unless a rule or the clock says no; a test call waits for its place."""
+    time.sleep(min(start_in_s, START_IN_MAX_S))
     started_s = boot_clock_s()
     order = dialing.mark(UUID(attempt_id), fence, now=clock.now())
     if order is None:
@@ -143,9 +147,14 @@ def client_for(order: dialing.DialOrder) -> PsrClient:
         return _clients[key]
 
 
-def _publish(claims: Sequence[dialing.Claimed]) -> None:
-    """Send each claim to the dial workers; at the first failure give the rest back instead of waiting for each."""
+def _publish(claims: Sequence[dialing.Claimed], began_s: float) -> None:
+    """Send each claim to the dial workers when it is to start, a second after the claim at most.
+
+    At the first failure the rest is given back instead of waiting for each. `began_s` is when the claims were made, by
+    the monotonic clock.
+    """
     for place, claim in enumerate(claims):
+        time.sleep(max(0.0, began_s + claim.start_in_s - time.monotonic()))
         try:
             place_call.delay(attempt_id=str(claim.attempt_id), fence=claim.fence)
         except OperationalError:

@@ -149,7 +149,10 @@ def place_test_call(request: HttpRequest, campaign_id: int) -> HttpResponse:
     except CallTestRefused as refusal:
         messages.error(request, refusal.detail)
     else:
-        if send(place_call, attempt_id=str(claimed.attempt_id), fence=claimed.fence):
+        is_sent = send(
+            place_call, attempt_id=str(claimed.attempt_id), fence=claimed.fence, start_in_s=claimed.start_in_s
+        )
+        if is_sent:
             messages.success(request, "The test call is on its way.")
         else:
             messages.error(request, "The test call was not placed: the broker does not answer.")

@@ -134,6 +134,7 @@ def admin_fields(platform: Platform, name: str) -> dict[str, Any]:
         "calls_per_second": 2,
         "max_attempts": 1,
         "priority": 0,
+        "weight": 1,
         "ramp_up_minutes": 0,
         "canary_calls": 0,
         "canary_answered_min": 0.1,

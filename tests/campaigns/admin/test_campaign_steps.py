@@ -128,6 +128,7 @@ def form_of(campaign: Campaign, **fields) -> dict[str, object]:
         "calls_per_second": 1,
         "max_attempts": 3,
         "priority": 0,
+        "weight": 1,
         "ramp_up_minutes": 0,
         "canary_calls": 20,
         "canary_answered_min": 0.1,

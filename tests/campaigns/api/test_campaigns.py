@@ -246,7 +246,7 @@ def test_a_test_call_is_on_its_way(manager, monkeypatch, django_capture_on_commi
         answer = manager.post(path(campaign, "test-call/"), body)
     attempt = CallAttempt.objects.get()
     assert (answer.status_code, answer.json()) == (202, {"attempt": str(attempt.pk)})
-    assert sent == [{"attempt_id": str(attempt.pk), "fence": attempt.fence}]
+    assert sent == [{"attempt_id": str(attempt.pk), "fence": attempt.fence, "start_in_s": 0.0}]
     assert (attempt.contact.name, attempt.contact.attributes) == ("Ada", {"plan": "Gold"})
     Trunk.objects.update(is_enabled=False)
     refused = manager.post(path(campaign, "test-call/"), body)

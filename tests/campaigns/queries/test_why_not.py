@@ -47,8 +47,8 @@ def test_every_gate_is_shown_and_open_when_the_contact_can_be_called(contact: Co
         (Contact, {"next_attempt_at": LATER}, Gate.NOT_DUE, LATER),
         (Campaign, {"state": CampaignState.PAUSED}, Gate.CAMPAIGN, None),
         (Campaign, {"calling_window": {}}, Gate.WINDOW, None),
-        (Campaign, {"bucket_tokens": 0, "bucket_at": NOW}, Gate.CAMPAIGN_PACE, NOW + timedelta(seconds=1)),
-        (Trunk, {"bucket_tokens": 0.5, "bucket_at": NOW}, Gate.TRUNK_PACE, NOW + timedelta(seconds=0.5)),
+        (Campaign, {"bucket_tokens": -1, "bucket_at": NOW}, Gate.CAMPAIGN_PACE, NOW + timedelta(seconds=2)),
+        (Trunk, {"bucket_tokens": -0.5, "bucket_at": NOW}, Gate.TRUNK_PACE, NOW + timedelta(seconds=1.5)),
         (Trunk, {"is_enabled": False}, Gate.TRUNK_DISABLED, None),
         (Trunk, {"hold": TrunkHold.MANUAL}, Gate.TRUNK_HELD, None),
         (Trunk, {"throttled_until": LATER}, Gate.TRUNK_THROTTLED, LATER),
@@ -89,7 +89,7 @@ def test_lines_in_use(contact: Contact) -> None:
 def test_a_campaign_that_was_passed_over_waits_for_its_turn(contact: Contact) -> None:
     make_campaign(bucket_at=NOW - timedelta(seconds=1))
     assert closed(contact) == {Gate.TURN: None}
-    Campaign.objects.filter(pk=contact.campaign_id).update(bucket_at=NOW - timedelta(seconds=1), bucket_tokens=1)
+    Campaign.objects.filter(pk=contact.campaign_id).update(bucket_at=NOW - timedelta(seconds=1), bucket_tokens=0)
     assert closed(contact) == {}
 
 

@@ -87,8 +87,8 @@ def test_claim_leaves_a_campaign_that_is_not_running(state: CampaignState) -> No
     [
         ({"max_concurrent_calls": 3}, {}, 1),
         ({}, {"max_concurrent_calls": 4}, 2),
-        ({"calls_per_second": 3}, {}, 3),
-        ({}, {"calls_per_second": 4}, 4),
+        ({"calls_per_second": 3}, {}, 4),
+        ({}, {"calls_per_second": 4}, 5),
         ({"calls_per_second": 0.1}, {}, 1),
     ],
 )
@@ -102,18 +102,20 @@ def test_claim_keeps_every_limit(trunk, campaign, expected) -> None:
 
 def test_claim_keeps_the_pace_over_time() -> None:
     campaign = fast_campaign(fast_trunk(calls_per_second=2), contacts=30)
-    started = Counter[int]()
+    starts = []
     for tenth in range(101):
-        started[tenth // 10] += len(claim_due(campaign.trunk_id, now=NOW + timedelta(seconds=tenth / 10)))
-    # A full bucket at first, then two a second.
-    assert [started[second] for second in range(11)] == [3, *[2] * 9, 1]
+        claims = claim_due(campaign.trunk_id, now=NOW + timedelta(seconds=tenth / 10))
+        starts += [tenth / 10 + claim.start_in_s for claim in claims]
+    assert starts == pytest.approx([place / 2 for place in range(len(starts))])
+    assert len(starts) >= 22
 
 
 def test_claim_after_a_throttle_starts_at_half_pace_and_recovers() -> None:
     campaign = fast_campaign(fast_trunk(calls_per_second=10, throttled_until=NOW), contacts=60)
-    assert len(claim_due(campaign.trunk_id, now=NOW)) == 5
+    assert [claim.start_in_s for claim in claim_due(campaign.trunk_id, now=NOW)][:3] == pytest.approx([0, 0.2, 0.4])
     heartbeat(name="b1", capacity=1000, live_calls=0, is_draining=False, now=NOW + timedelta(minutes=9))
-    assert len(claim_due(campaign.trunk_id, now=NOW + timedelta(minutes=5))) == 10
+    later = claim_due(campaign.trunk_id, now=NOW + timedelta(minutes=5))
+    assert [claim.start_in_s for claim in later][:3] == pytest.approx([0, 0.1, 0.2])
 
 
 @pytest.mark.parametrize(
@@ -177,9 +179,39 @@ def test_campaigns_of_one_priority_take_turns() -> None:
 def test_a_campaign_that_waited_longer_has_the_next_turn() -> None:
     trunk = fast_trunk(calls_per_second=1)
     campaigns = [fast_campaign(trunk, contacts=3) for _ in range(3)]
-    served = [claimed_contacts(trunk, NOW + timedelta(seconds=second))[0].campaign_id for second in range(6)]
+    served = [
+        one.campaign_id for second in range(6) for one in claimed_contacts(trunk, NOW + timedelta(seconds=second))
+    ]
     assert Counter(served[:3]) == Counter(campaign.pk for campaign in campaigns)
-    assert served[3:] == served[:3]
+    assert served[3:6] == served[:3]
+
+
+def test_campaigns_share_by_weight_from_claim_to_claim() -> None:
+    trunk = fast_trunk(calls_per_second=1)
+    heavy, light = fast_campaign(trunk, contacts=20, weight=3), fast_campaign(trunk, contacts=20)
+    served = [
+        contact.campaign_id
+        for second in range(2, 22)
+        for contact in claimed_contacts(trunk, NOW + timedelta(seconds=second))
+    ]
+    counts = Counter(served)
+    assert counts[heavy.pk] + counts[light.pk] == len(served)
+    assert abs(counts[heavy.pk] - 3 * counts[light.pk]) <= 3
+
+
+def test_a_campaign_that_was_passed_over_for_a_minute_has_a_call() -> None:
+    trunk = fast_trunk(max_concurrent_calls=2)
+    fast_campaign(trunk, contacts=9, priority=9, bucket_at=NOW - timedelta(seconds=1))
+    low = fast_campaign(trunk, contacts=9, bucket_at=NOW - timedelta(seconds=61))
+    assert Counter(contact.campaign_id for contact in claimed_contacts(trunk))[low.pk] == 1
+
+
+def test_a_slow_campaign_of_high_priority_leaves_the_rest_to_the_others() -> None:
+    trunk = fast_trunk(calls_per_second=10)
+    slow = fast_campaign(trunk, contacts=30, priority=9, calls_per_second=1)
+    rest = fast_campaign(trunk, contacts=30)
+    counts = Counter(contact.campaign_id for contact in claimed_contacts(trunk))
+    assert counts == {slow.pk: 2, rest.pk: 11}
 
 
 def test_a_campaign_of_higher_priority_goes_first() -> None:

@@ -60,7 +60,7 @@ def test_a_test_call_is_placed_in_any_state_and_outside_the_window(state: Campai
         (Trunk, {"is_enabled": False}, Gate.TRUNK_DISABLED),
         (Trunk, {"hold": TrunkHold.AUTH}, Gate.TRUNK_HELD),
         (Trunk, {"throttled_until": NOW + timedelta(minutes=1)}, Gate.TRUNK_THROTTLED),
-        (Trunk, {"bucket_at": NOW}, Gate.TRUNK_PACE),
+        (Trunk, {"bucket_at": NOW, "bucket_tokens": -9}, Gate.TRUNK_PACE),
         (BridgeNode, {"capacity": 0}, Gate.BRIDGE),
         (Heartbeat, {"at": NOW - timedelta(hours=1)}, Gate.DIALER),
     ],
@@ -105,7 +105,9 @@ def test_the_trunks_lines_and_pace_include_test_calls() -> None:
     campaign = make_campaign()
     make_contact(campaign)
     try_out(campaign)
-    assert claim_due(campaign.trunk_id, now=NOW) == []
+    (after,) = claim_due(campaign.trunk_id, now=NOW)
+    assert after.start_in_s == 1
+    make_contact(campaign)
     Trunk.objects.update(max_concurrent_calls=1)
     assert claim_due(campaign.trunk_id, now=NOW + timedelta(seconds=5)) == []
 
