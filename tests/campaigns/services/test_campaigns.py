@@ -223,6 +223,7 @@ def test_every_setting_of_a_draft_is_copied_but_what_belongs_to_one_run() -> Non
     # What neither a person sets nor one run owns would be a setting that a copy loses.
     owned = {"rule_override", "bucket_tokens", "bucket_at", "launched_at", "contacts_filled_to", "contacts_filled_at"}
     owned |= {
+        "share_used",
         "canary_state",
         "canary_since",
         "lists_followed_to",
