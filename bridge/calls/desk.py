@@ -313,7 +313,10 @@ def call_desk() -> CallDesk:
 
 async def _every(period_s: float, work: Callable[[], Awaitable[object]]) -> None:
     while True:
-        await work()
+        try:
+            await work()
+        except Exception:  # the top of a management loop: live calls must not end because a round of it broke
+            logger.exception("round broke")
         await asyncio.sleep(period_s)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from types import NoneType
 from typing import Final, TypeAlias
 from uuid import UUID
 
+from bridge.agents.base import Speaker
 from bridge.calls.spool import Record
 from bridge.session import Action, AddToDnc, PrepareTransfer, ScheduleCallback
 from campaigns.errors import CallRequestRefused
@@ -26,6 +28,29 @@ END: Final = "end"
 _UNREADABLE: Final = (KeyError, TypeError, ValueError)
 
 Answers: TypeAlias = list[dict[str, object]]
+Types: TypeAlias = type | tuple[type, ...]
+
+# Of another version they may be of other types, which the database would not take.
+_TURN_TYPES: Final[Mapping[str, Types]] = {
+    "seq": int,
+    "speaker": str,
+    "item_id": str,
+    "text": str,
+    "heard_text": str,
+    "start_ms": int,
+    "end_ms": int,
+    "is_interrupted": bool,
+    "confidence": (int, float, NoneType),
+}
+_END_TYPES: Final[Mapping[str, Types]] = {
+    "ended_by": str,
+    "disposition": str,
+    "answers": list,
+    "transferred_to": str,
+    "recording_path": str,
+    "metrics": dict,
+    "is_agent_broken": bool,
+}
 
 
 def turn_record(turn: TurnDraft) -> Record:
@@ -96,12 +121,12 @@ def replay(call_id: UUID, records: Iterable[Record], *, now: datetime) -> None:
         try:
             match record["kind"]:
                 case "turn":
-                    turn = TurnDraft(**{name: value for name, value in record.items() if name != "kind"})
+                    turn = _turn_of(record)
                     turns[turn.seq] = turn
                 case "findings":
                     findings = {"answers": list(record["answers"]), "disposition": str(record["disposition"])}
                 case "end":
-                    end = CallEnd(**record["end"]), datetime.fromisoformat(record["at"])
+                    end = _end_of(record["end"]), datetime.fromisoformat(record["at"])
                 case _:
                     requests.append((_request_of(record), datetime.fromisoformat(record["at"])))
         except _UNREADABLE as error:
@@ -113,6 +138,28 @@ def replay(call_id: UUID, records: Iterable[Record], *, now: datetime) -> None:
         do_request_late(call_id, action, at)
     if end is not None:
         finish_call(call_id=call_id, end=end[0], now=end[1])
+
+
+def _turn_of(record: Record) -> TurnDraft:
+    turn = TurnDraft(**_typed({name: value for name, value in record.items() if name != "kind"}, _TURN_TYPES))
+    Speaker(turn.speaker)
+    return turn
+
+
+def _end_of(told: Record) -> CallEnd:
+    return CallEnd(**_typed(told, _END_TYPES))
+
+
+def _typed(values: Record, types: Mapping[str, Types]) -> Record:
+    """The values, each of the type that its name has.
+
+    Raises:
+        TypeError: one is of another.
+    """
+    for name, value in values.items():
+        if name in types and not isinstance(value, types[name]):
+            raise TypeError(name)
+    return values
 
 
 def _request_of(record: Record) -> Action:

@@ -232,6 +232,28 @@ def test_end_whose_writing_was_broken_off_is_written_when_the_process_leaves(tmp
     assert Call.objects.get().ended_by == "agent_hangup"
 
 
+def test_a_round_that_breaks_leaves_the_process_and_its_other_rounds_alone(desk, database, monkeypatch, caplog):
+    broken = asyncio.Event()
+
+    async def abandoned():
+        broken.set()
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(desk.journal, "abandoned", abandoned)
+
+    async def scenario():
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(desk.run())
+            await broken.wait()
+            await database.has_done(1)
+            assert not running.done()
+            running.cancel()
+        await desk.close()
+
+    asyncio.run(scenario())
+    assert "round broke" in caplog.text
+
+
 def test_desk_has_no_more_places_than_its_capacity(desk):
     with desk.seat(), desk.seat(), pytest.raises(CallRefused) as refused, desk.seat():
         pass

@@ -20,7 +20,9 @@ from bridge.agents.base import Speaker
 from bridge.calls import CallDesk
 from bridge.calls import journal as journal_module
 from bridge.calls.journal import Journal
+from bridge.calls.records import turn_record
 from bridge.calls.spool import Record, Spool, decode
+from bridge.calls.unwritten import draft_of
 from bridge.session import Answer, CallSummary, EndedBy, Findings, Turn
 from campaigns.models import Call
 from campaigns.services.calls import finish_lost_calls
@@ -140,6 +142,34 @@ def test_record_of_another_version_costs_only_itself(live, data_dir) -> None:
     run_process(data_dir, tell)
     replay_journals(data_dir)
     assert live.turns.count() == 1
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [{"seq": "first"}, {"speaker": "choir"}, {"text": None}, {"start_ms": "soon"}, {"confidence": "high"}],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_record_with_values_of_another_version_costs_only_itself(live, data_dir, strange) -> None:
+    def tell(desk: CallDesk) -> None:
+        desk.journal.note(live.pk, {**turn_record(draft_of(turn(0))), **strange})
+        desk.turn(live.pk, turn(1))
+
+    run_process(data_dir, tell)
+    replay_journals(data_dir)
+    assert list(live.turns.values_list("seq", flat=True)) == [1]
+    assert list((data_dir / "spool").glob("*.jsonl")) == []
+
+
+def test_end_with_values_of_another_version_leaves_the_call_to_the_sweeper(live, data_dir) -> None:
+    def tell(desk: CallDesk) -> None:
+        at = timezone.now().isoformat()
+        desk.journal.note(live.pk, {"kind": "end", "at": at, "end": {"ended_by": 7, "disposition": None}})
+        desk.turn(live.pk, turn(1))
+
+    run_process(data_dir, tell)
+    replay_journals(data_dir)
+    live.refresh_from_db()
+    assert (live.ended_at, live.turns.count()) == (None, 1)
 
 
 def test_damage_is_counted_and_the_rest_kept(live, data_dir) -> None:
