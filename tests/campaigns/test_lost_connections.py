@@ -14,7 +14,7 @@ from django.db import Error, connection, connections
 from django.utils import timezone
 
 from campaigns.enums import AttemptState, Outcome
-from campaigns.models import BridgeNode, CallAttempt
+from campaigns.models import BridgeNode, CallAttempt, SuppressedNumber
 from campaigns.services.attempts import reap
 from campaigns.services.dialing import claim_due
 from campaigns.tasks.dialing import place_call
@@ -155,6 +155,19 @@ def test_a_database_that_takes_no_writes_stops_dialing(psr: FakePsr, claimed: Ca
             claim_due(claimed.trunk_id, now=timezone.now())
         cursor.execute("SET default_transaction_read_only = off")
     assert psr.posts == []
+
+
+def test_a_do_not_call_list_that_cannot_be_read_stops_dialing(psr: FakePsr, claimed: CallAttempt) -> None:
+    table = SuppressedNumber._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO hidden")
+        try:
+            with pytest.raises(Error):
+                place(claimed)
+        finally:
+            cursor.execute(f"ALTER TABLE hidden RENAME TO {table}")
+    claimed.refresh_from_db()
+    assert (psr.posts, claimed.state) == ([], AttemptState.CLAIMED)
 
 
 def test_no_statement_lock_or_transaction_waits_for_ever() -> None:

@@ -277,7 +277,7 @@ def test_the_number_decides_the_zone_where_nobody_named_one() -> None:
     assert claim_due(campaign.trunk_id, now=NOW) == []
 
 
-@pytest.mark.skipif(connection.vendor == "sqlite", reason="threads share one in-memory database; see tests/crash")
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="threads share one in-memory database; see tests/history")
 @pytest.mark.django_db(transaction=True)
 def test_parallel_claims_do_not_overlap_and_keep_the_limits() -> None:
     trunk = fast_trunk(calls_per_second=1000, max_concurrent_calls=60)
