@@ -29,7 +29,7 @@ def test_codec_follows_the_settings_of_the_account(settings):
     assert len(codec.send(Flush())) == 1
 
 
-@pytest.mark.parametrize(("chunk_codec", "chunk_ms"), [("pcm16", 200), ("mp3_independent", 500), ("mp3_stream", 200)])
+@pytest.mark.parametrize(("chunk_codec", "chunk_ms"), [("pcm16", 100), ("mp3_independent", 500), ("mp3_stream", 200)])
 def test_codec_sends_the_chunks_the_account_plays_with_the_length_that_suits_them(settings, chunk_codec, chunk_ms):
     settings.PSR_CHUNK_CODEC, settings.PSR_CHUNK_MS = chunk_codec, None
     codec = codec_for(OPENED)

@@ -22,7 +22,7 @@ from tests.fake_realtime import fake_realtime
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PING_S = 0.3
-KNOCKS = 600
+KNOCKS = 300
 
 
 def let_in_to_echo(protocol: str) -> str:

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 
@@ -194,12 +195,18 @@ async def interrupted_call(line: Line, link_ms: float, quiet_ms: int) -> Interru
     return Interrupted(far, agent, sink, summary, speaking.result())
 
 
+@cache
+def played(name: str, link_ms: float, quiet_ms: int) -> Interrupted:
+    """The call, run once for all that is asked about it."""
+    return run(interrupted_call(LINES[name], link_ms, quiet_ms))
+
+
 CASES = [(name, link_ms, quiet_ms) for name in LINES for link_ms in LINKS_MS for quiet_ms in (700, 1_730, 2_150, 3_010)]
 
 
 @pytest.mark.parametrize(("name", "link_ms", "quiet_ms"), CASES)
 def test_what_is_said_to_be_heard_was_heard(name: str, link_ms: int, quiet_ms: int):
-    call = run(interrupted_call(LINES[name], link_ms, quiet_ms))
+    call = played(name, link_ms, quiet_ms)
     assert call.summary.counters.interruptions == 1
     for turn in call.sink.turns:
         heard_ms = call.heard_ms(turn.item_id)
@@ -216,7 +223,7 @@ KNOWS_AFTER_MS = 20 + 120
 
 @pytest.mark.parametrize(("name", "link_ms", "quiet_ms"), CASES)
 def test_agent_falls_silent_soon_after_the_customer_speaks(name: str, link_ms: int, quiet_ms: int):
-    call = run(interrupted_call(LINES[name], link_ms, quiet_ms))
+    call = played(name, link_ms, quiet_ms)
     silent_at_ms = call.far.ear.sounds(60_000)[-1][1]
     assert call.decided_at_ms - call.onset_ms <= KNOWS_AFTER_MS + link_ms
     if LINES[name].has_flush:
