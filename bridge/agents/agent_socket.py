@@ -122,7 +122,7 @@ class _Inbound(picows.WSListener):
 
     async def get(self, until_s: float | None) -> bytes | None:
         """The oldest message; None where none is left and none will come; raises TimeoutError."""
-        if until_s != self._until_s:
+        if until_s != self._until_s and not self.has_ended:
             self._set_timer(until_s)
         while not self._unread:
             if self.has_ended:

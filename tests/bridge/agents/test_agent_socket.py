@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from socket import create_server
+from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -98,6 +99,32 @@ async def test_waiting_ends_at_the_given_moment_and_messages_come_before_it() ->
                 await socket.receive(until_s)
         with pytest.raises(TimeoutError):
             await socket.receive(until_s + 0.05)
+
+
+async def test_no_timer_is_left_behind_where_messages_wait_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The moment is an hour away for a model's session, and its timer would hold the connection for as long."""
+    loop = asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
+    call_at = loop.call_at
+
+    def remembered(when: float, *arguments: Any, **options: Any) -> asyncio.TimerHandle:
+        timers.append(call_at(when, *arguments, **options))
+        return timers[-1]
+
+    has_ended = asyncio.Event()
+
+    async def talk(socket: ServerConnection) -> None:
+        await socket.send("last words")
+        await socket.close()
+        has_ended.set()
+
+    async with peer(talk) as url, open_agent_socket(url) as socket:
+        until_s = loop.time() + 3_600
+        await has_ended.wait()
+        monkeypatch.setattr(loop, "call_at", remembered)
+        assert await socket.receive(until_s) == b"last words"
+        assert await socket.receive(until_s) is None
+    assert [timer for timer in timers if timer.when() == until_s and not timer.cancelled()] == []
 
 
 async def test_leaving_closes_politely() -> None:
