@@ -85,6 +85,7 @@ class TwilioServerCodec:
             confirms_hangup=False,
         )
         self._stream_sid = ""
+        self._call_sid = ""
         self._is_over = False
         self._marks: OrderedDict[int, tuple[str, int]] = OrderedDict()
         self._last_mark = 0
@@ -103,7 +104,7 @@ class TwilioServerCodec:
         if self._is_over:
             return [Ignored("after_stop", shown(event))]
         if self._stream_sid and fields.get("streamSid", self._stream_sid) != self._stream_sid:
-            return [Ignored("another_stream", shown(event))]
+            return self._other_stream(event, fields)
         match event:
             case "connected":
                 return []
@@ -150,13 +151,8 @@ class TwilioServerCodec:
         call_sid = _sid(start.get("callSid"))
         if not stream_sid or not call_sid:
             raise RemoteProtocolError("bad_start", "start must have two sids", close_code=CLOSE_BAD_START)
-        # Clones of this protocol leave out what they take for granted, or say more.
-        told = start.get("mediaFormat", {})
-        if not isinstance(told, dict) or any(told.get(name, value) != value for name, value in _MEDIA_FORMAT.items()):
-            raise RemoteProtocolError(
-                "unsupported_audio", "the stream must be mu-law, 8000 Hz, mono", close_code=CLOSE_UNSUPPORTED_AUDIO
-            )
-        self._stream_sid = stream_sid
+        _check_format(start)
+        self._stream_sid, self._call_sid = stream_sid, call_sid
         parameters = _parameters(start.get("customParameters"))
         opened = Opened(
             vendor_call_id=call_sid,
@@ -166,6 +162,18 @@ class TwilioServerCodec:
             own_number=parameters.get("own_number", ""),
         )
         return [opened]
+
+    def _other_stream(self, event: str, fields: dict[str, Any]) -> list[VendorEvent]:
+        """A socket that replaces a lost one brings the same call in a stream of another name; else it is not for us."""
+        stream_sid = _sid(fields.get("streamSid"))
+        start = _part(fields, "start") if event == "start" else {}
+        if not stream_sid or start.get("callSid") != self._call_sid:
+            return [Ignored("another_stream", shown(event))]
+        _check_format(start)
+        self._stream_sid = stream_sid
+        # The lost stream's marks will not come back; new ones are numbered on.
+        self._marks.clear()
+        return [Ignored("stream_again")]
 
     def _media(self, fields: dict[str, Any]) -> list[VendorEvent]:
         if not self._stream_sid:
@@ -202,6 +210,15 @@ class TwilioServerCodec:
             f'{{"event":"media","streamSid":"{stream}","media":{{"payload":"{payload}"}}}}',
             f'{{"event":"mark","streamSid":"{stream}","mark":{{"name":"{self._last_mark}"}}}}',
         ]
+
+
+def _check_format(start: dict[str, Any]) -> None:
+    """Raises RemoteProtocolError for other audio. Clones leave out what they take for granted, or say more."""
+    told = start.get("mediaFormat", {})
+    if not isinstance(told, dict) or any(told.get(name, value) != value for name, value in _MEDIA_FORMAT.items()):
+        raise RemoteProtocolError(
+            "unsupported_audio", "the stream must be mu-law, 8000 Hz, mono", close_code=CLOSE_UNSUPPORTED_AUDIO
+        )
 
 
 def _dtmf(fields: dict[str, Any]) -> list[VendorEvent]:

@@ -275,6 +275,28 @@ def test_marks_that_a_clear_brings_back_were_not_played():
     assert codec.receive(client().mark("2")) == [PlaybackAcknowledged("b", 100)]
 
 
+def test_another_stream_of_the_same_call_takes_over():
+    """As where TwiML connects the call again after its socket was lost."""
+    codec = started_codec()
+    codec.send(PlayAudio(bytes(1600), "a"))
+    again = TwilioClientCodec("MZ-again", CALL)
+
+    assert codec.receive(again.connected()) == []
+    assert codec.receive(again.start()) == [Ignored("stream_again")]
+    assert codec.receive(again.media(bytes(320))) == [AudioReceived(bytes(320), 8000)]
+    assert again.receive(codec.send(Flush())[0]) == ClearAction()
+    assert codec.receive(again.mark("1")) == [Ignored("unknown_mark")]
+    assert codec.receive(media()) == [Ignored("another_stream", "media")]
+
+
+def test_stream_of_another_call_does_not_take_over():
+    codec = started_codec()
+
+    assert codec.receive(TwilioClientCodec("MZ-other", "CA-other").start()) == [Ignored("another_stream", "start")]
+    assert codec.receive(client().start()) == [Ignored("repeated_start")]
+    assert refusal_of(codec, '{"event":"start","streamSid":"MZ-other"}') == ("no_start", None)
+
+
 def test_marks_that_never_come_back_are_forgotten():
     codec = started_codec()
     for _ in range(1001):
