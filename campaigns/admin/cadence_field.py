@@ -34,13 +34,18 @@ _INPUTS: Mapping[str, forms.Widget] = {
         {"aria-label": "After"}, [("", OTHERS), *((each.value, Outcome(each).label) for each in RULE_OUTCOMES)]
     ),
     "disposition": UnfoldAdminTextInputWidget(
-        {"aria-label": "Disposition", "maxlength": DISPOSITION_MAX_CHARS, "placeholder": "any", **_TYPING}
+        {"aria-label": "Disposition", "maxlength": DISPOSITION_MAX_CHARS, "placeholder": "any disposition", **_TYPING}
     ),
     "waits": UnfoldAdminTextInputWidget(
-        {"aria-label": "Waits", "maxlength": WAITS_MAX_CHARS, "placeholder": "give up", **_TYPING}
+        {
+            "aria-label": "Waits",
+            "maxlength": WAITS_MAX_CHARS,
+            "placeholder": "for example 30 min, 2 h, next day",
+            **_TYPING,
+        }
     ),
     "tries": UnfoldAdminTextInputWidget(
-        {"aria-label": "Most attempts", "inputmode": "numeric", "maxlength": 2, "placeholder": "–", **_TYPING}
+        {"aria-label": "Most attempts", "inputmode": "numeric", "maxlength": 2, "placeholder": "no limit", **_TYPING}
     ),
 }
 
