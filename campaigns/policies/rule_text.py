@@ -11,7 +11,10 @@ def rules_in_words(rules: CallingRules) -> tuple[str, ...]:
     lines = (
         f"Profile {rules.profile}{', loosened: see the log' if rules.is_overridden else ''}",
         "" if rules.hours is None else f"{_clock(rules.hours[0])} to {_clock(rules.hours[1])} where the customer is",
-        *("" if cap is None else f"At most {cap} calls to one number in {period}" for cap, period in caps),
+        *(
+            "" if cap is None else f"At most {cap} call{'s' * (cap > 1)} to one number in {period}"
+            for cap, period in caps
+        ),
         f"At least {_wait(rules.min_gap_s)} between calls to one number" if rules.min_gap_s else "",
         "Consent is needed" if rules.needs_consent else "",
         ""

@@ -92,7 +92,7 @@ def _stops(_: datetime) -> Iterator[Concern]:
         yield Concern(
             ConcernKind.STOP,
             "All dialing is stopped.",
-            f"Since {timezone.localtime(stop.at):%Y-%m-%d %H:%M}: {stop.reason} Lift the stop to go on.",
+            f"Since {timezone.localtime(stop.at):%Y-%m-%d %H:%M}: {stop.reason.rstrip('.')}. Lift it to go on.",
             stop.pk,
         )
 

@@ -27,7 +27,7 @@ def test_every_limit_is_told() -> None:
     assert words(RuleProfileName.VN_ADS) == (
         "Profile vn_ads@1",
         "08:00 to 17:00 where the customer is",
-        "At most 1 calls to one number in 24 hours",
+        "At most 1 call to one number in 24 hours",
         "At most 3 calls to one number in 7 days",
         "Consent is needed",
         "Imported do-not-call lists no older than 31 days",
