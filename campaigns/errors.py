@@ -29,6 +29,12 @@ class CampaignNotReady(CampaignsError):
     code = "campaign_not_ready"
 
 
+class ApprovalNeeded(CampaignNotReady):
+    """A large campaign waits for the approval of a second person."""
+
+    code = "approval_needed"
+
+
 class ImportRefused(CampaignsError):
     """A file as a whole cannot be read as a customer list."""
 

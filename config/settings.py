@@ -219,6 +219,9 @@ PSR_STEREO_CUSTOMER_SIDE = env.str("PSR_STEREO_CUSTOMER_SIDE", "left")
 # What `manage.py simulate_psr` asks its callers for; empty: anything of the right form.
 SIMULATOR_TOKEN = read_secret(env, "SIMULATOR_TOKEN", default="")
 
+# Above so many customers a campaign needs a second manager's approval; 0: none does.
+APPROVAL_OVER_CONTACTS = env.int("APPROVAL_OVER_CONTACTS", 0)
+
 # Dialing stops when this share of the requests to the switch within a minute failed; 0 never stops it.
 BREAKER_FAILED_SHARE = env.float("BREAKER_FAILED_SHARE", 0.2)
 BREAKER_MIN_POSTS = env.int("BREAKER_MIN_POSTS", 10)

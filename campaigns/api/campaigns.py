@@ -107,6 +107,8 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
             "number_gap_s",
             "rule_override",
             "starts_at",
+            "approval_asked_at",
+            "approved_at",
             "launched_at",
             "finished_at",
             "archived_at",
@@ -117,6 +119,8 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
             "id",
             "state",
             "canary_state",
+            "approval_asked_at",
+            "approved_at",
             "launched_at",
             "finished_at",
             "archived_at",
@@ -293,6 +297,15 @@ class CampaignView(ReadOnlyView):
     def launch(self, request: Request, pk: str) -> Response:
         """Start dialing, or wait for `starts_at`. Refused with every reason in `errors` when something is missing."""
         response = self._step(request, campaigns.launch)
+        if response.data["state"] == CampaignState.RUNNING:
+            enqueue_on_commit(fill_contacts, campaign_id=response.data["id"])
+        return response
+
+    @extend_schema(request=ReasonSerializer)
+    @action(detail=True, methods=["post"])
+    def approve(self, request: Request, pk: str) -> Response:
+        """Approve and launch what another manager has asked to launch. Nobody approves their own."""
+        response = self._step(request, campaigns.approve_launch)
         if response.data["state"] == CampaignState.RUNNING:
             enqueue_on_commit(fill_contacts, campaign_id=response.data["id"])
         return response

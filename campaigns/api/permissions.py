@@ -36,6 +36,7 @@ ACCESS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         **_written_by(MANAGER),
         "preflight": MANAGER,
         "launch": MANAGER,
+        "approve": MANAGER,
         "pause": OPERATORS,
         "resume": OPERATORS,
         "cancel": MANAGER,

@@ -23,6 +23,7 @@ from campaigns.models import (
 )
 from campaigns.models.webhooks import SWITCHED_OFF_BY_HAND
 from campaigns.queries.agent_outages import agents_out
+from campaigns.queries.approvals import waiting_for_approval
 from campaigns.queries.calling_rules import stops_in_force
 from campaigns.queries.dialing import live_nodes
 from campaigns.queries.preflight import preflight
@@ -146,6 +147,17 @@ def _launches(now: datetime) -> Iterator[Concern]:
         )
 
 
+def _approvals(_: datetime) -> Iterator[Concern]:
+    for campaign in waiting_for_approval()[:SHOWN_OF_EACH]:
+        who = campaign.approval_asked_by
+        yield Concern(
+            ConcernKind.CAMPAIGN,
+            f"“{campaign.name}” waits for approval.",
+            f"{who.get_username() if who else 'Somebody'} has asked to launch it. Another manager has to approve.",
+            campaign.pk,
+        )
+
+
 def _imports(now: datetime) -> Iterator[Concern]:
     failed = ImportJob.objects.filter(state=ImportState.FAILED, created_at__gte=now - RECENT, undone_at=None)
     for job in failed.order_by("-created_at")[:SHOWN_OF_EACH]:
@@ -189,6 +201,7 @@ _LOOKS: tuple[Callable[[datetime], Iterator[Concern]], ...] = (
     _agents,
     _trunks,
     _launches,
+    _approvals,
     _imports,
     _endpoints,
     _steps,

@@ -15,10 +15,11 @@ from campaigns.policies.eligibility import OVER_STATES
 from campaigns.queries.lifecycle import campaigns_through, canceled_with_waiting, has_open_contacts
 from campaigns.queries.preflight import Problem, preflight
 from campaigns.services import campaign_log
+from campaigns.services.approvals import approve, ask_if_needed
 from campaigns.services.campaign_log import MESSAGE_MAX_CHARS
 from campaigns.services.definitions import CHANGEABLE
 from campaigns.services.outbox import record_event
-from campaigns.states import CampaignAction, next_campaign_state
+from campaigns.states import CAMPAIGN_STEPS, CampaignAction, next_campaign_state
 
 __all__ = [
     "Problem",
@@ -63,7 +64,11 @@ def launch(campaign_id: int, *, now: datetime, user: User | None = None, reason:
     Raises:
         IllegalTransition: it was launched before, or is over.
         CampaignNotReady: `errors` names every field that stands against it.
+        ApprovalNeeded: it is large, and another manager has to approve it; that is asked for now.
     """
+    campaign = Campaign.objects.select_related("trunk").get(pk=campaign_id)
+    if CampaignAction.LAUNCH in CAMPAIGN_STEPS[CampaignState(campaign.state)] and not preflight(campaign, now):
+        ask_if_needed(campaign, user=user, now=now)
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).select_related("trunk").get(pk=campaign_id)
         is_early = campaign.state == CampaignState.DRAFT and campaign.starts_at and campaign.starts_at > now
@@ -77,6 +82,17 @@ def launch(campaign_id: int, *, now: datetime, user: User | None = None, reason:
             raise CampaignNotReady("The campaign cannot be launched as it is.", errors=errors)
         fields: dict[str, Any] = {} if is_early else {"launched_at": now, **_careful_start(campaign, now)}
         return _step(campaign_id, action, now=now, user=user, reason=reason, **fields)
+
+
+def approve_launch(campaign_id: int, *, user: User, now: datetime, reason: str = "") -> Campaign:
+    """Approve a launch that somebody else has asked for, and launch.
+
+    Raises:
+        IllegalTransition: nobody has asked, or the same person has.
+        CampaignNotReady: something has come to stand against it since.
+    """
+    approve(campaign_id, user=user, now=now)
+    return launch(campaign_id, now=now, user=user, reason=reason)
 
 
 def pause(campaign_id: int, *, now: datetime, user: User | None = None, reason: str = "") -> Campaign:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -15,8 +15,10 @@ from django.db.models import F, Model
 
 from campaigns.enums import CampaignState, TrunkHold
 from campaigns.errors import RecordInUse
-from campaigns.models import Agent, Campaign, DncList, SuppressedNumber, Trunk, WebhookEndpoint
+from campaigns.models import Agent, Campaign, CustomerList, DncList, SuppressedNumber, Trunk, WebhookEndpoint
+from campaigns.queries.approvals import is_large
 from campaigns.services import campaign_log, trunks, webhooks
+from campaigns.services.approvals import withdraw
 from campaigns.services.campaign_lists import change_lists
 
 # A hold for one of these reasons is over when what the switch refused has been changed; a person's own hold is not.
@@ -144,12 +146,22 @@ def change_campaign(campaign_id: int, values: Mapping[str, Any], *, user: User |
                 f"A campaign that is {state.label.lower()} can no longer change {', '.join(refused)}.",
                 errors={name: [text] for name in refused},
             )
+        if "customer_lists" in fields and campaign.launched_at is not None:
+            _refuse_too_large(campaign, fields["customer_lists"])
         before = campaign_log.values_of(campaign, fields)
         if "customer_lists" in fields:
             change_lists(campaign, fields.pop("customer_lists"), now=now)
         _change(campaign, fields)
+        if campaign.launched_at is None:
+            withdraw(campaign)
         campaign_log.record_changes(campaign, before, user=user, now=now)
         return campaign
+
+
+def _refuse_too_large(campaign: Campaign, lists: Iterable[CustomerList]) -> None:
+    if campaign.approved_at is None and is_large(lists):
+        text = "With these lists it would need the approval of a second person: make a campaign of its own of them."
+        raise RecordInUse(text, errors={"customer_lists": [text]})
 
 
 def delete_campaign(campaign_id: int) -> None:

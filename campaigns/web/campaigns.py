@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -14,8 +15,9 @@ from django.views.decorators.http import require_GET, require_POST
 from campaigns.enums import CampaignState, Role, TrunkHold
 from campaigns.errors import CallTestRefused, CampaignNotReady, CampaignsError
 from campaigns.models import Campaign
+from campaigns.queries.approvals import is_waiting
 from campaigns.queries.contacts import contacts_matching
-from campaigns.queries.live import campaign_now
+from campaigns.queries.live import CampaignNow, campaign_now
 from campaigns.queries.overview import progress_of
 from campaigns.services import campaigns as lifecycle
 from campaigns.services.campaign_log import REASON_MAX_CHARS
@@ -99,10 +101,15 @@ def show_campaign(request: HttpRequest, campaign_id: int) -> HttpResponse:
         "shows_numbers": shows_numbers,
         "live_path": f"/live/campaigns/{campaign_id}",
         "may_test": Role.MANAGER in roles_of(user),
+        "may_approve": is_waiting(found.campaign) and Role.MANAGER in roles_of(user) and not _has_asked(found, user),
         "may_release_trunk": found.campaign.trunk.hold != TrunkHold.NONE and Role.MANAGER in roles_of(user),
         "buttons": [(action.value, *WORDS[action][:2]) for action in ROLES_FOR if may(user, action)],
     }
     return render(request, "pages/campaign.html", context)
+
+
+def _has_asked(found: CampaignNow, user: User) -> bool:
+    return found.campaign.approval_asked_by_id == user.pk
 
 
 @require_POST
@@ -132,6 +139,24 @@ def step_campaign(request: HttpRequest, campaign_id: int, action: str) -> HttpRe
             # Contacts are made at once. Without a broker the launch stands, and `start_scheduled` takes it up.
             send(fill_contacts, campaign_id=campaign_id)
         messages.success(request, f"“{campaign.name}” {WORDS[step][2]}.")
+    return redirect("campaign", campaign_id)
+
+
+@require_POST
+@page
+def approve_launch(request: HttpRequest, campaign_id: int) -> HttpResponse:
+    """Approve and launch what another manager has asked to launch."""
+    user = signed_in(request.user)
+    if Role.MANAGER not in roles_of(user):
+        raise PermissionDenied("Only a manager approves a launch.")
+    get_object_or_404(Campaign, pk=campaign_id)
+    try:
+        campaign = lifecycle.approve_launch(campaign_id, user=user, now=timezone.now())
+    except CampaignsError as problem:
+        messages.error(request, problem.detail)
+    else:
+        send(fill_contacts, campaign_id=campaign_id)
+        messages.success(request, f"“{campaign.name}” is approved and launched.")
     return redirect("campaign", campaign_id)
 
 

@@ -7,7 +7,14 @@ from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.cache import never_cache
 
 from campaigns.web.calls import list_calls, show_call, show_waveform
-from campaigns.web.campaigns import list_campaigns, place_test_call, release_trunk, show_campaign, step_campaign
+from campaigns.web.campaigns import (
+    approve_launch,
+    list_campaigns,
+    place_test_call,
+    release_trunk,
+    show_campaign,
+    step_campaign,
+)
 from campaigns.web.contacts import list_customer_lists, show_contact
 from campaigns.web.overview import show_overview
 from campaigns.web.preflight import show_preflight
@@ -20,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("campaigns/", list_campaigns, name="campaigns"),
     path("campaigns/<int:campaign_id>/", show_campaign, name="campaign"),
     path("campaigns/<int:campaign_id>/preflight/", show_preflight, name="preflight"),
+    path("campaigns/<int:campaign_id>/approve/", approve_launch, name="approve_launch"),
     path("campaigns/<int:campaign_id>/test-call/", place_test_call, name="test_call"),
     path("campaigns/<int:campaign_id>/release-trunk/", release_trunk, name="release_trunk"),
     path("campaigns/<int:campaign_id>/<str:action>/", step_campaign, name="campaign_step"),

@@ -253,6 +253,17 @@ def test_a_test_call_is_on_its_way(manager, monkeypatch, django_capture_on_commi
     assert (refused.status_code, refused.json()["code"]) == (422, "trunk_disabled")
 
 
+def test_a_large_campaign_is_approved_by_another_token_of_another_person(manager, settings):
+    settings.APPROVAL_OVER_CONTACTS = 1
+    campaign = ready_campaign()
+    campaign.customer_lists.add(make_list(customers=[make_customer()]))
+    asked = manager.post(path(campaign, "launch/"))
+    assert (asked.status_code, asked.json()["code"]) == (422, "approval_needed")
+    own = manager.post(path(campaign, "approve/"))
+    assert (own.status_code, own.json()["code"]) == (409, "bad_transition")
+    assert manager.get(path(campaign)).json()["approval_asked_at"] is not None
+
+
 def test_the_report_before_a_launch(manager):
     shown = manager.get(path(ready_campaign(), "preflight/")).json()
     assert (shown["customers"], shown["problems"], len(shown["examples"])) == (1, [], 1)

@@ -60,6 +60,7 @@ EXPECTED = {
     ("DELETE", "campaigns/1/"): {MAN},
     ("GET", "campaigns/1/preflight/"): {MAN},
     ("POST", "campaigns/1/launch/"): {MAN},
+    ("POST", "campaigns/1/approve/"): {MAN},
     ("POST", "campaigns/1/pause/"): {MAN, SUP},
     ("POST", "campaigns/1/resume/"): {MAN, SUP},
     ("POST", "campaigns/1/cancel/"): {MAN},

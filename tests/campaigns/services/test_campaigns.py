@@ -224,6 +224,10 @@ def test_every_setting_of_a_draft_is_copied_but_what_belongs_to_one_run() -> Non
     owned = {"rule_override", "bucket_tokens", "bucket_at", "launched_at", "contacts_filled_to", "contacts_filled_at"}
     owned |= {
         "share_used",
+        "approval_asked_by",
+        "approval_asked_at",
+        "approved_by",
+        "approved_at",
         "canary_state",
         "canary_since",
         "lists_followed_to",

@@ -57,6 +57,25 @@ def test_steps_are_for_those_whose_roles_allow_them(client, role, action):
     assert answer.status_code == (404 if no_button else 302 if action in may.get(role, ()) else 403)
 
 
+def test_another_manager_approves_on_the_page(client, settings, broker):
+    settings.APPROVAL_OVER_CONTACTS = 1
+    campaign = ready_campaign()
+    campaign.customer_lists.add(make_list(customers=[make_customer()]))
+    path = f"/campaigns/{campaign.pk}/"
+    client.force_login(make_user("ada", role=Role.MANAGER))
+    client.post(f"{path}launch/")
+    assert "Approve and launch" not in client.get(path).text
+    client.post(f"{path}approve/")
+    assert state_of(campaign) == CampaignState.DRAFT
+    client.force_login(make_user("sam", role=Role.SUPERVISOR))
+    assert client.post(f"{path}approve/").status_code == 403
+    client.force_login(make_user("bob", role=Role.MANAGER))
+    assert "Approve and launch" in client.get(path).text
+    client.post(f"{path}approve/")
+    assert state_of(campaign) == CampaignState.RUNNING
+    assert broker.sent == [{"campaign_id": campaign.pk}]
+
+
 @pytest.mark.parametrize("role", [None, *Role])
 def test_the_report_before_a_launch_is_for_managers(client, role):
     client.force_login(make_user(role=role))
