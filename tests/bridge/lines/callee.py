@@ -41,6 +41,10 @@ class Callee:
     def now_ms(self) -> float:
         return (self._loop.time() - self._began_s) * 1000
 
+    def loop_time_s(self, at_ms: float) -> float:
+        """The moment of the call on the loop's clock."""
+        return self._began_s + at_ms / 1000
+
     async def say(self, pcm: bytes) -> None:
         """Say this, PCM16 at 8 kHz, to its end."""
         step = self.vendor.frame_ms * 16

@@ -16,7 +16,7 @@ import pytest
 
 from bridge.server import requests
 from campaigns.models import Call
-from tests.bridge.lines.bystander import MAX_GAP_MS, bystander, let_bystander_in, longest_gap_ms, speaks_on
+from tests.bridge.lines.bystander import MAX_GAP_MS, bystander, let_bystander_in, speaks_on
 from tests.bridge.lines.conftest import let_in
 from tests.bridge.lines.frames import CASES, SILENCE, TEXT, Case, close, frame
 from tests.bridge.lines.vendors import VENDORS, PsrVendor, Vendor
@@ -143,7 +143,7 @@ async def test_no_frame_ends_more_than_its_own_call(serving: Serving, settings):
             # The first calls load what is loaded once.
             before = await play_all(range(WARM_UP_CALLS))
             after = await play_all(range(WARM_UP_CALLS, len(todo)))
-            heard_ms, gap_ms = listener.ear.heard_ms(listener.now_ms), longest_gap_ms(listener)
+            heard_ms, gap_ms = listener.heard_ms, listener.longest_gap_ms
         await bridge.settled()
         ends = Counter(call_id for call_id, _ in bridge.desk.ends)
         made = await rows(lambda: dict(Call.objects.values_list("pk", "ended_at")))
