@@ -27,19 +27,23 @@ Connect: TypeAlias = Callable[[], Awaitable[ResumableLeg]]
 
 
 async def carry(
-    desk: CallDesk, opened: OpenedCall, entry: LiveEntry, codec: VendorCodec, key: Hashable, connect: Connect
+    desk: CallDesk,
+    opened: OpenedCall,
+    entry: LiveEntry,
+    make_codec: Callable[[], VendorCodec],
+    key: Hashable,
+    connect: Connect,
 ) -> None:
     """Hold the conversation and record its end.
 
     `connect` gives the leg of the accepted socket; a further socket of the same call finds that leg by `key`.
     """
     sink = _DeskSink(desk, opened)
-    recording = desk.recordings.path_of(opened.call_id)
-    recorder = Recorder(recording, desk.recordings.threads) if settings.RECORD_CALLS else None
-    agent = _agent(opened)
     leg: ResumableLeg | None = None
     try:
         leg = await connect()
+        codec, agent = make_codec(), _agent(opened)
+        recorder = _recorder(desk, opened)
         with live_legs.holding(key, leg, opened.allowed_networks):
             await bridge_call(
                 leg,
@@ -58,8 +62,8 @@ async def carry(
         if leg is not None:
             await leg.close(CloseCode.INTERNAL)
     finally:
-        has_recording = recorder is not None and await asyncio.to_thread(recording.is_file)
-        await asyncio.shield(desk.finish(opened.call_id, sink.summary, recording if has_recording else None))
+        # Whoever cancels again while the end is written must not stop that.
+        await asyncio.shield(_finish(desk, opened, sink))
 
 
 def brief_of(opened: OpenedCall, agent: Agent) -> Brief:
@@ -99,6 +103,16 @@ class _DeskSink:
     def ended(self, summary: CallSummary) -> None:
         """See `Sink`."""
         self.summary = summary
+
+
+async def _finish(desk: CallDesk, opened: OpenedCall, sink: _DeskSink) -> None:
+    recording = desk.recordings.path_of(opened.call_id)
+    has_recording = settings.RECORD_CALLS and await asyncio.to_thread(recording.is_file)
+    await desk.finish(opened.call_id, sink.summary, recording if has_recording else None)
+
+
+def _recorder(desk: CallDesk, opened: OpenedCall) -> Recorder | None:
+    return Recorder(desk.recordings.path_of(opened.call_id), desk.recordings.threads) if settings.RECORD_CALLS else None
 
 
 def _agent(opened: OpenedCall) -> Agent:

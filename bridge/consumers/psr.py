@@ -8,6 +8,7 @@ session, and whatever happens the call is finished.
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 
 from channels.consumer import AsyncConsumer
 from django.conf import settings
@@ -53,7 +54,7 @@ class PsrConsumer(AsyncConsumer):
             await go_on(call, await accept())
             return
         opened, entry = call
-        await carry(desk, opened, entry, codec_for(opened), key, accept_first)
+        await carry(desk, opened, entry, partial(codec_for, opened), key, accept_first)
 
 
 def _query(scope: Scope) -> PsrQuery:

@@ -85,7 +85,7 @@ class StreamConsumer(AsyncConsumer):
             return
         opened, entry = begun.call
         key = arrival.key(begun.heard.opened.vendor_call_id)
-        await carry(desk, opened, entry, arrival.codec(), key, partial(resumable, socket, begun.heard.unread))
+        await carry(desk, opened, entry, arrival.codec, key, partial(resumable, socket, begun.heard.unread))
 
 
 async def _judge(desk: CallDesk, spec: ProtocolSpec, scope: Scope) -> _Arrival:
