@@ -91,7 +91,6 @@ def moved(by_s: float) -> Callable[[Event], list[Event]]:
         ("contact", changed("contact", campaign=2, state="pending", next_attempt_at_s=20.0), {"I5"}),
         ("contact", changed("contact", attempts_made=3), {"I4"}),
         ("quiet", lambda _: [], {"I5"}),
-        ("post", changed("post", is_placed=False), {"run"}),
         ("quiet", lambda event: [event, Event(5, "dialer", "crashed", {"error": "KeyError"})], {"run"}),
     ],
 )

@@ -41,7 +41,8 @@ def test_a_history_with_faults_breaks_no_rule(seed: int, results: dict[int, dict
 
 def test_the_faults_were_there(results: dict[int, dict[str, Any]]) -> None:
     total = {kind: sum(result["counts"][kind] for result in results.values()) for kind in ("post", "killed", "frozen")}
-    assert min(total.values()) >= len(SEEDS)
+    assert total["post"] >= 5 * len(SEEDS)
+    assert min(total["killed"], total["frozen"]) >= len(SEEDS)
     broken_off = sum(result["counts"]["db_error"] for result in results.values())
     # SQLite is locked for nobody, however many write; PostgreSQL was killed, and noticed.
     assert bool(broken_off) is os.environ.get("DATABASE_URL", "").startswith("postgres")
