@@ -15,6 +15,7 @@ def addresses(world: World) -> dict[str, str]:
         "overview": "/",
         "campaigns": "/campaigns/",
         "campaign": f"/campaigns/{world.campaign.pk}/",
+        "preflight": f"/campaigns/{world.campaign.pk}/preflight/",
         "contact": f"/contacts/{world.waiting.pk}/",
         "contact-done": f"/contacts/{world.called.pk}/",
         "calls": "/calls/",
