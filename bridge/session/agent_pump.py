@@ -140,6 +140,8 @@ class _Keeper:
         self._reconnected_at_ms = now_ms
         call.counters.reconnects += 1
         self._leave(self._current)
+        # One that is being opened to follow knows nothing of the words that are owed.
+        self._leave(self._next)
         self._current = None
         if not has_filled:
             say_prompt(call, "one_moment")

@@ -226,6 +226,21 @@ def test_expiring_conversation_is_followed_at_the_latest_before_it_ends():
     assert call.summary.ended_by is EndedBy.AGENT_HANGUP
 
 
+def test_successor_that_is_being_opened_gives_way_to_the_one_that_is_connected_for_silence():
+    async def agent(self: ScriptedAgent):
+        if self.connections > 1:
+            for event in sentence("a", "hello", 4):
+                yield event
+            yield EndCall()
+        await asyncio.sleep(7)
+        yield Expiring(in_s=0)
+        await asyncio.Event().wait()
+
+    call = run(play_call(talks_forever, agent, connect_s=2.0, speaks_first=True))
+    assert call.summary.ended_by is EndedBy.AGENT_HANGUP
+    assert (len(call.agent.briefs), call.agent.connections) == (3, 2)
+
+
 def test_expiring_conversation_waits_for_its_answer_to_the_customer():
     async def agent(self: ScriptedAgent):
         if self.connections > 1:
