@@ -94,6 +94,7 @@ class CallDesk:
         self._lag = LoopLag()
         self._live: dict[UUID, LiveEntry] = {}
         self._opening = 0
+        self._has_stopped = False
         self._ends: deque[_WaitingEnd] = deque(maxlen=MAX_WAITING_ENDS)
 
     @property
@@ -152,6 +153,8 @@ class CallDesk:
     def take_in(self, opened: OpenedCall) -> LiveEntry:
         """Count a call that was opened among this process's, until it is finished."""
         entry = self._live[opened.call_id] = LiveEntry(opened.call_id)
+        if self._has_stopped:
+            entry.stop.set()
         return entry
 
     def turn(self, call_id: UUID, turn: Turn) -> None:
@@ -193,7 +196,8 @@ class CallDesk:
         await self._settle(waiting)
 
     def stop_all(self) -> None:
-        """End every call politely."""
+        """End every call politely, those that are being opened too."""
+        self._has_stopped = True
         for entry in self._live.values():
             entry.stop.set()
 

@@ -268,6 +268,20 @@ def test_draining_desk_takes_no_call(desk):
     assert refused.value.code == "draining"
 
 
+def test_call_that_was_being_opened_when_all_were_stopped_is_stopped_too(desk):
+    token, _ = waiting_attempt()
+
+    async def scenario():
+        with desk.seat():
+            desk.is_draining = True
+            desk.stop_all()
+            _, entry = await desk.open(token=token, vendor_call_id="psr-1", query={})
+        assert entry.stop.is_set()
+        await desk.close()
+
+    asyncio.run(scenario())
+
+
 def test_desk_shows_itself_live_and_leaves_no_trace(desk, database):
     async def scenario():
         async with asyncio.TaskGroup() as group:
