@@ -198,8 +198,13 @@ def begin_transfer(call: LiveCall, targets: tuple[TransferTarget, ...], ended_by
         latest_ms=call.now_ms() + call.limits.drain_s * 1000,
         wait_ms=call.limits.transfer_wait_s * 1000,
         others=() if takes_all else targets[1:],
-        is_prepared=False,
     )
+    prepare_transfer(call, farewell, targets)
+
+
+def prepare_transfer(call: LiveCall, farewell: Farewell, targets: tuple[TransferTarget, ...]) -> None:
+    """Have the platform note to whom the customer is handed; the farewell waits for that."""
+    farewell.is_prepared = False
     call.errands.create_task(_prepare(call, farewell, targets))
     call.wake.set()
 

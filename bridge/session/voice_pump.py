@@ -9,7 +9,7 @@ from typing import Final
 from bridge.playout import SentAudio
 from bridge.session.contracts import CloseCode, EndedBy
 from bridge.session.inbox import PlayedOut
-from bridge.session.state import CallOver, LiveCall, begin_farewell, say_prompt
+from bridge.session.state import CallOver, LiveCall, begin_farewell, prepare_transfer, say_prompt
 from bridge.session.turns import OWN_ITEM_PREFIX
 from bridge.session.watch import Due, Farewell
 from telephony.errors import LocalProtocolError
@@ -176,7 +176,9 @@ async def _say_farewell(call: LiveCall) -> None:
 def _say_it_otherwise(call: LiveCall, farewell: Farewell) -> None:
     """The vendor cannot hand the customer to this target: try the next, and after the last apologise and hang up."""
     if farewell.others:
-        farewell.command, farewell.others = Transfer(farewell.others[:1]), farewell.others[1:]
+        targets = farewell.others
+        farewell.command, farewell.others = Transfer(targets[:1]), targets[1:]
+        prepare_transfer(call, farewell, targets)
     else:
         say_prompt(call, "apology")
         farewell.command, farewell.ended_by = Hangup(), EndedBy.AGENT_FAILED

@@ -177,8 +177,11 @@ def test_next_target_is_tried_where_the_vendor_cannot_say_the_first():
         await leg.silence(60)
 
     wish = Transfer((DESKS[2], DESKS[0]))
-    call = run(play_call(vendor, says(wish), brief=BRIEF))
+    call = run(play_call(vendor, says(wish), brief=BRIEF, sink=MemorySink(acts_s=0.5)))
     assert (call.summary.ended_by, call.summary.transferred_to) == (EndedBy.TRANSFER, "101")
+    # Of each the platform learns before the vendor does.
+    assert call.sink.actions == [PrepareTransfer((DESKS[2], DESKS[0])), PrepareTransfer((DESKS[0],))]
+    assert call.leg.said_at("transfer 101") == pytest.approx(1.0, abs=0.01)
 
 
 def test_customer_is_told_sorry_where_the_vendor_can_say_no_target():
