@@ -1,6 +1,6 @@
 """One live call: three pumps in one TaskGroup, from the accepted socket to the summary.
 
-`vendor_pump` reads the socket and never waits for anyone; `voice_pump` is its only writer, paces the agent's audio and
+`vendor_pump` reads the socket and never waits for anyone; `voice_pump` owns the writing, paces the agent's audio and
 keeps every deadline; `agent_pump` runs the agent. The pump that sees the end raises `CallOver`, its siblings are
 cancelled, and leaving the scope hangs up where the vendor still listens. Knows neither Django nor Channels.
 """

@@ -1,4 +1,4 @@
-"""To the vendor: the only writer of its socket. Paces the agent's audio and keeps the call's deadlines."""
+"""To the vendor: all that is written to its socket. Paces the agent's audio and keeps the call's deadlines."""
 
 from __future__ import annotations
 
