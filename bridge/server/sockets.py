@@ -95,12 +95,19 @@ class DirectLeg:
             self._wake()
             await self._protocol.close_socket(code)
 
-    def put(self, message: WireMessage) -> bool:
-        """A message came; whether there is room for more."""
-        self._waiting.append(message)
-        self._waiting_bytes += len(message)
-        self._wake()
+    @property
+    def has_room(self) -> bool:
+        """Whether more may come before the call has read on; always after the close, where it is dropped."""
+        if self._close_code is not None:
+            return True
         return self._waiting_bytes < MAX_WAITING_BYTES and len(self._waiting) < MAX_WAITING_MESSAGES
+
+    def put(self, message: WireMessage) -> None:
+        """A message came; after the close nobody reads it any more."""
+        if self._close_code is None:
+            self._waiting.append(message)
+            self._waiting_bytes += len(message)
+            self._wake()
 
     def put_nowait(self, event: Any) -> None:
         """An ASGI event of uvicorn's own making came: a message in pieces, or the end."""
@@ -147,7 +154,8 @@ class CallSocketProtocol(WebSocketsSansIOProtocol):
                 self._leg.put_nowait(self.queue.get_nowait())
             # Whatever uvicorn tells the application from here on is told to the leg.
             self.queue = self._leg  # type: ignore[assignment]
-            self.resume_frames()
+            if self._leg.has_room:
+                self.resume_frames()
         return self._leg
 
     def data_received(self, data: bytes) -> None:
@@ -242,7 +250,8 @@ class CallSocketProtocol(WebSocketsSansIOProtocol):
                 message = payload.decode()
             except UnicodeDecodeError:
                 return False
-        if not self._leg.put(message) and not self.read_paused:
+        self._leg.put(message)
+        if not self._leg.has_room and not self.read_paused:
             self.read_paused = True
             self.transport.pause_reading()
         return True
@@ -261,6 +270,6 @@ class CallSocketProtocol(WebSocketsSansIOProtocol):
             self._is_in_pieces = not frame[0] & _FINAL_BIT
         super().data_received(frame)
         self._is_beyond_repair = self.conn.parser_exc is not None
-        if self._leg is not None and self.read_paused:
+        if self._leg is not None and self.read_paused and self._leg.has_room:
             # It pauses after every message for an application that fetches them one by one; the leg is no such.
             self.resume_frames()

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosedError
 
 from bridge.consumers.leg import DIRECT_FRAMES, AsgiLeg, leg_of
 from bridge.server.process import MAX_MESSAGE_BYTES
-from bridge.server.sockets import MAX_WAITING_MESSAGES, CallSocketProtocol, DirectLeg
+from bridge.server.sockets import MAX_WAITING_BYTES, MAX_WAITING_MESSAGES, CallSocketProtocol, DirectLeg
 
 DEADLINE_S = 10.0
 MASK = bytes((0x5A, 0xC3, 0x17, 0x88))
@@ -44,6 +44,8 @@ def frame(first: int, payload: bytes, *, is_masked: bool = True, claimed: int | 
 
 
 TEXT, BINARY, PIECE_OF_TEXT, PIECE, LAST_PIECE, PING, PONG, CLOSE = 0x81, 0x82, 0x01, 0x00, 0x80, 0x89, 0x8A, 0x88
+# Source: asyncio's selector transports read this much at once.
+ONE_READ_BYTES = 256 * 1024
 DONE = frame(CLOSE, b"\x03\xe8")
 
 STREAMS = {
@@ -222,16 +224,27 @@ async def test_messages_of_every_size_are_sent_whole() -> None:
     assert socket.close_code == 4408
 
 
-async def test_a_flood_is_held_back_until_the_call_reads_on() -> None:
+@pytest.mark.parametrize(
+    "message",
+    [
+        frame(TEXT, b"x" * 1_000),
+        frame(TEXT, b"x" * 1_000) + frame(PONG, b""),
+        frame(PIECE_OF_TEXT, b"x" * 500) + frame(LAST_PIECE, b"x" * 500),
+    ],
+    ids=["plain", "with pongs between", "in pieces"],
+)
+async def test_a_flood_is_held_back_until_the_call_reads_on(message: bytes) -> None:
     may_read, flood = asyncio.Event(), 20_000
-    read = 0
+    read = waiting_bytes = 0
 
     async def application(scope, receive, send) -> None:
-        nonlocal read
+        nonlocal read, waiting_bytes
         await receive()
         await send({"type": "websocket.accept"})
         leg = leg_of(scope, receive, send)
+        assert isinstance(leg, DirectLeg)
         await may_read.wait()
+        waiting_bytes = leg._waiting_bytes
         while await leg.receive() is not None:
             read += 1
 
@@ -239,7 +252,6 @@ async def test_a_flood_is_held_back_until_the_call_reads_on() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(UPGRADE)
         await reader.readuntil(b"\r\n\r\n")
-        message = frame(TEXT, b"x" * 1_000)
         sent = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(0.3):
@@ -256,6 +268,8 @@ async def test_a_flood_is_held_back_until_the_call_reads_on() -> None:
         writer.close()
         await writer.wait_closed()
     assert read >= sent - 1
+    # What one read of the socket brings is taken apart to its end.
+    assert waiting_bytes <= MAX_WAITING_BYTES + ONE_READ_BYTES
 
 
 async def test_a_peer_that_takes_nothing_is_cut_off() -> None:
