@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -19,7 +20,9 @@ from django.db import connections
 from tests.servers import PostgresServer
 
 RESTART_EVERY_S = 5.0
-TEMPLATE = "history_template"
+# Several invocations may share a server.
+PREFIX = f"history_{os.getpid()}"
+TEMPLATE = f"{PREFIX}_template"
 
 
 class Databases(Protocol):
@@ -92,7 +95,7 @@ class _Servers:
                 _migrate(_named(url, TEMPLATE))
 
     def make(self, directory: Path, *, is_restarted: bool) -> str:
-        name = f"history_{directory.name}".replace("-", "_")
+        name = f"{PREFIX}_{directory.name}".replace("-", "_")
         if is_restarted and self._restarted:
             self._next_restart_s = self._next_restart_s or time.monotonic() + RESTART_EVERY_S
             server = self._restarted.url

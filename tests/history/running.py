@@ -34,7 +34,7 @@ from tests.history.schedule import (
     draw,
 )
 
-RUN_DEADLINE_S = 100.0
+RUN_DEADLINE_S = 240.0
 CRASHED = 137
 # A run whose processes end by themselves this often is given up.
 BROKEN_MAX = 3

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.timeout(1200)]
 
 SEEDS = range(1, 21)
 # Runs mostly wait for deadlines, so that several fit on a core.

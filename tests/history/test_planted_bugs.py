@@ -10,7 +10,7 @@ import pytest
 
 from tests.history.bugs import BUGS
 
-pytestmark = [pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.timeout(1200)]
 
 SEEDS = "1-8"
 
