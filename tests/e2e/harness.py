@@ -44,6 +44,8 @@ def environment(data_dir: Path, **extra: str) -> dict[str, str]:
         "DATA_DIR": str(data_dir / "var"),
         "ADMIN_PASSWORD": ADMIN_PASSWORD,
         "PYTHONUNBUFFERED": "1",
+        # What fails here fails on purpose, and all at once.
+        "BREAKER_FAILED_SHARE": "0",
         **extra,
     }
 
