@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.urls import URLPattern
+from django.urls import URLPattern, URLResolver
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
@@ -34,7 +34,7 @@ UUID = "00000000-0000-4000-8000-000000000000"
 VARIABLE = re.compile(r"\(\?P<\w+>[^)]*\)")
 
 
-def example_of(pattern: URLPattern) -> str:
+def example_of(pattern: URLPattern | URLResolver) -> str:
     """A path that the pattern matches."""
     text = str(pattern.pattern).removeprefix("^").removesuffix("$").removesuffix("\\Z")
     return next(path for path in (VARIABLE.sub(value, text) for value in ("1", UUID)) if pattern.pattern.match(path))
