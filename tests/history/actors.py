@@ -196,27 +196,35 @@ def operate(run: Run) -> None:
 
 def watch(run: Run) -> None:
     """Return once nobody is dialed, no socket is on its way, and nobody is due who may be dialed soon."""
+    recorder = run.recorder("watcher")
+    while True:
+        with _surviving_the_database(recorder):
+            if not is_busy(run):
+                recorder.note("quiet")
+                return
+        time.sleep(3 * REST_S)
+
+
+def is_busy(run: Run) -> bool:
+    """Whether anything is still to come of a run.
+
+    The sockets on their way are looked at first: what is then no longer in their queue is in the database. The other
+    way round, a late call that is being let in between the two looks would be seen in neither.
+    """
     from django.utils import timezone
 
     from campaigns.models import CallAttempt, Contact
 
-    recorder = run.recorder("watcher")
-    while True:
-        with _surviving_the_database(recorder):
-            closed = {1} if run.elapsed_s() > (run.schedule.window_closes_s or float("inf")) else set()
-            is_live = Q(campaign__state__in=("running", "paused")) & ~Q(campaign__in=closed)
-            is_due = is_live & Q(state="pending", next_attempt_at__lte=timezone.now() + HORIZON)
-            is_busy = (
-                not (run.directory / "orders_done").exists()
-                # Asked at once: whoever is claimed or given back is never seen as neither.
-                or Contact.objects.filter(is_due | Q(state="dialing")).exists()
-                or CallAttempt.objects.exclude(state="ended").exists()
-                or any(run.queue("answers").iterdir())
-            )
-            if not is_busy:
-                recorder.note("quiet")
-                return
-        time.sleep(3 * REST_S)
+    closed = {1} if run.elapsed_s() > (run.schedule.window_closes_s or float("inf")) else set()
+    is_live = Q(campaign__state__in=("running", "paused")) & ~Q(campaign__in=closed)
+    is_due = is_live & Q(state="pending", next_attempt_at__lte=timezone.now() + HORIZON)
+    return (
+        not (run.directory / "orders_done").exists()
+        or any(run.queue("answers").iterdir())
+        # Asked at once: whoever is claimed or given back is never seen as neither.
+        or Contact.objects.filter(is_due | Q(state="dialing")).exists()
+        or CallAttempt.objects.exclude(state="ended").exists()
+    )
 
 
 def dump(run: Run) -> None:

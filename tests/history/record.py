@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+TAKEN = ".taken"
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -62,23 +64,32 @@ def send(directory: Path, message: Mapping[str, Any], *, due_s: float = 0.0) -> 
 
 
 def take(directory: Path) -> Iterator[dict[str, Any]]:
-    """Messages that are due and that nobody else took; taking one removes it."""
+    """Messages that are due and that nobody else took; each stays in sight until the taker asks for the next one.
+
+    Whoever looks whether a queue is empty so learns that what came out of it has been dealt with.
+    """
     for path in list(directory.iterdir()):
+        if path.suffix == TAKEN:
+            continue
         try:
             letter = json.loads(path.read_text())
             if letter["due_s"] > time.time():
                 continue
-            path.unlink()
+            taken = path.rename(path.with_suffix(TAKEN))
         except FileNotFoundError:
             continue
         message: dict[str, Any] = letter["message"]
-        yield message
+        try:
+            yield message
+        finally:
+            taken.unlink()
 
 
 def drop_all(directory: Path) -> int:
     """Lose every message, as a queue without persistence does; how many there were."""
     lost = 0
     for path in list(directory.iterdir()):
-        path.unlink(missing_ok=True)
-        lost += 1
+        if path.suffix != TAKEN:
+            path.unlink(missing_ok=True)
+            lost += 1
     return lost
