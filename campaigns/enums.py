@@ -84,6 +84,7 @@ class AgentKind(TextChoices):
     ECHO = "echo", "Echo"
     OPENAI_REALTIME = "openai_realtime", "OpenAI Realtime"
     LIVECALL_GRPC = "livecall_grpc", "LiveCall AI service (gRPC)"
+    LISTENER = "listener", "Listener: writes down what two people say"
 
 
 class App(TextChoices):

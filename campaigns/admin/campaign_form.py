@@ -12,17 +12,18 @@ from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from campaigns.admin.agents import read_recording
 from campaigns.admin.cadence_field import CadenceField
+from campaigns.admin.network_field import ExtensionsField
 from campaigns.admin.parameter_field import ParametersField, placeholders_for
 from campaigns.admin.row_fields import calling_window_field
 from campaigns.enums import App
 from campaigns.models import Campaign, CustomerList, ListEntry
 from campaigns.policies.agent_setup import check_opening_wav
 from campaigns.policies.parameter_template import parse_template
-from campaigns.queries.preflight import EXTENSION
 from campaigns.services.prompts import store_prompt
 
 # What stands in the place of a field that may not be changed now: the same in words, or nothing.
 IN_WORDS = {
+    "extensions": "show_extensions",
     "calling_window": "show_window",
     "cadence": "show_cadence",
     "parameter_template": "show_parameters",
@@ -30,7 +31,7 @@ IN_WORDS = {
 }
 FIELDSETS: tuple[tuple[str | None, tuple[str, ...]], ...] = (
     (None, ("name", "state", "show_progress", "show_problems", "launched_at", "finished_at")),
-    ("Whom and how", ("customer_lists", "agent", "trunk", "app", "extension", "channel")),
+    ("Whom and how", ("customer_lists", "agent", "trunk", "app", "extensions", "channel")),
     ("What is heard and told", ("is_silence", "recording", "parameter_template")),
     ("Pace", ("max_concurrent_calls", "calls_per_second", "ring_timeout_s", "priority", "weight")),
     (
@@ -61,6 +62,10 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
         label="Parameters",
         help_text="What PSR hands to the bridge and the agent with each call.",
     )
+    extensions = ExtensionsField(
+        help_text="With dial: the one that was idle longest is rung first, then the customer. There are never two "
+        "calls at once on one.",
+    )
     calling_window = calling_window_field(
         label="Calling window",
         help_text="Hours in which people may be called, for example 08:00-12:00, 13:00-20:00. An empty day is closed. "
@@ -82,7 +87,7 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             "agent",
             "trunk",
             "app",
-            "extension",
+            "extensions",
             "channel",
             "is_silence",
             "parameter_template",
@@ -107,7 +112,6 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
         ]
         help_texts = {
             "customer_lists": "Everybody on them becomes a contact when the campaign is launched.",
-            "extension": "With dial: the 2 to 6 digits of the extension that is rung first.",
             "is_silence": "The agent speaks first. Switch it off to play a recording before.",
             "calls_per_second": "New calls a second; the trunk's own limit holds too.",
             "max_concurrent_calls": "The trunk's own limit holds too.",
@@ -144,8 +148,10 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             errors["customer_lists" if is_settled else "parameter_template"] = missing
         elif lists and is_settled and not ListEntry.objects.filter(list__in=lists).exists():
             errors["customer_lists"] = ["The chosen lists are empty. Import customers first."]
-        if entered.get("app") == App.DIAL and not EXTENSION.fullmatch(entered.get("extension", "")):
-            errors["extension"] = ["With dial, write the 2 to 6 digits of the extension that is rung first."]
+        # Of a launched campaign the app is settled; what is wrong with the text itself was told before.
+        app = self.instance.app if "app" not in self.fields else entered.get("app")
+        if app == App.DIAL and entered.get("extensions") == []:
+            errors["extensions"] = ["With dial, write the 2 to 6 digits of each extension that may be rung first."]
         if errors:
             raise forms.ValidationError(errors)
         return entered

@@ -185,6 +185,10 @@ class CampaignAdmin(StepButtons, RulesShown, OwnerAdmin):
             return "–"
         return " ".join(problem.message for problem in preflight(campaign, timezone.now())) or "Ready to launch."
 
+    @display(description="Extensions")
+    def show_extensions(self, campaign: Campaign) -> str:
+        return ", ".join(campaign.extensions) or "–"
+
     @display(description="Calling window")
     def show_window(self, campaign: Campaign) -> str:
         return _lines(lambda: window_in_words(parse_window(campaign.calling_window)))

@@ -1,4 +1,4 @@
-"""Form fields of lists of short texts: addresses and networks one in a line, country codes with commas."""
+"""Form fields of lists of short texts: networks one in a line, country codes and extensions with commas."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from django import forms
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from campaigns.policies.country_codes import read_countries
+from campaigns.policies.extension_pool import read_extensions
 from campaigns.policies.peer_networks import read_networks
 
 
@@ -48,6 +49,25 @@ class CountriesField(forms.Field):
     def clean(self, value: Any) -> list[str]:
         try:
             return read_countries(_codes(value))
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class ExtensionsField(forms.Field):
+    """Extensions with commas between."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, widget=UnfoldAdminTextInputWidget({"placeholder": "101, 102"}), **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return _codes(data) != (initial or [])
+
+    def clean(self, value: Any) -> list[str]:
+        try:
+            return read_extensions(_codes(value))
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
 

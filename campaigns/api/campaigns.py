@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -48,7 +48,8 @@ BARE_FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,150}\.wav$"
 
 
 class CampaignSerializer(StrictModelSerializer[Campaign]):
-    extension = serializers.RegexField(r"^[0-9]{0,6}$", required=False, allow_blank=True, help_text="With dial")
+    extension = fields.OneExtensionField(required=False, source="extensions", help_text="The first of `extensions`")
+    extensions = fields.ExtensionsField(required=False, help_text="With dial: one of them is rung first")
     audio_file = serializers.RegexField(
         BARE_FILE_NAME, required=False, allow_blank=True, help_text="A file below DATA_DIR/prompts"
     )
@@ -84,6 +85,7 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
             "trunk",
             "app",
             "extension",
+            "extensions",
             "channel",
             "is_silence",
             "audio_file",
@@ -128,6 +130,12 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
             "created_at",
             "updated_at",
         ]
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The checked values; `extension` is a short way to write `extensions`, not a second field beside it."""
+        if isinstance(data, Mapping) and {"extension", "extensions"} <= data.keys():
+            raise serializers.ValidationError({"extension": ["Leave it out: extensions names them all."]})
+        return super().to_internal_value(data)
 
     def validate_calling_window(self, value: dict[str, Any]) -> dict[str, Any]:
         """The calling window, if its shape is one."""

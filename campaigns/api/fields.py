@@ -13,6 +13,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from campaigns.policies.country_codes import read_countries
+from campaigns.policies.extension_pool import read_extensions
 from campaigns.policies.import_rows import is_timezone
 from campaigns.policies.peer_networks import read_networks
 from telephony.errors import PhoneNumberError
@@ -211,6 +212,35 @@ class CountriesField(serializers.Field[list[str], Any, list[str], Any]):
     def to_representation(self, value: list[str]) -> list[str]:
         """The codes."""
         return value
+
+
+@extend_schema_field({"type": "array", "items": {"type": "string", "pattern": "^[0-9]{2,6}$"}})
+class ExtensionsField(serializers.Field[list[str], Any, list[str], Any]):
+    """A list of extensions of the switch."""
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        """The extensions in their order, each once."""
+        try:
+            return read_extensions(data)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error), code="bad_extension") from error
+
+    def to_representation(self, value: list[str]) -> list[str]:
+        """The extensions."""
+        return value
+
+
+@extend_schema_field({"type": "string", "pattern": "^([0-9]{2,6})?$"})
+class OneExtensionField(ExtensionsField):
+    """A list of one extension, or of none, written as a text; of a longer one the first is shown."""
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        """The list of it."""
+        return super().to_internal_value([] if data == "" else [data])
+
+    def to_representation(self, value: list[str]) -> Any:
+        """The first extension; empty where there is none."""
+        return value[0] if value else ""
 
 
 @extend_schema_field(OpenApiTypes.OBJECT)

@@ -20,6 +20,7 @@ class CallAttempt(models.Model):
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="attempts")
     trunk = models.ForeignKey(Trunk, on_delete=models.PROTECT, related_name="attempts")
     phone_number = models.CharField(max_length=16, help_text="Frozen at claim")
+    extension = models.CharField(max_length=6, blank=True, help_text="With dial: the one rung first, taken at claim")
     number = models.PositiveSmallIntegerField(null=True, help_text="1, 2, …; empty once released")
     state = models.CharField(max_length=16, choices=AttemptState, default=AttemptState.CLAIMED)
     outcome = models.CharField(max_length=16, choices=Outcome, blank=True)
@@ -55,6 +56,11 @@ class CallAttempt(models.Model):
             models.UniqueConstraint(
                 fields=["phone_number"], condition=~Q(state=AttemptState.ENDED), name="one_open_attempt_per_phone"
             ),
+            models.UniqueConstraint(
+                fields=["trunk", "extension"],
+                condition=~Q(state=AttemptState.ENDED) & ~Q(extension=""),
+                name="one_open_attempt_per_extension",
+            ),
             models.UniqueConstraint(fields=["trunk", "switch_call_id"], name="one_attempt_per_switch_call"),
             models.CheckConstraint(condition=Q(posts__lte=1), name="at_most_one_post"),
             models.CheckConstraint(
@@ -71,6 +77,7 @@ class CallAttempt(models.Model):
             models.Index(fields=["deadline_at"], condition=~Q(state=AttemptState.ENDED), name="attempt_overdue"),
             models.Index(fields=["trunk"], condition=~Q(state=AttemptState.ENDED), name="attempt_open_by_trunk"),
             models.Index(fields=["campaign"], condition=~Q(state=AttemptState.ENDED), name="attempt_open_by_campaign"),
+            models.Index(fields=["trunk", "ended_at"], condition=~Q(extension=""), name="attempt_by_extension"),
             models.Index(fields=["campaign", "-claimed_at"], name="attempt_by_campaign"),
             models.Index(fields=["phone_number", "-dispatched_at"], name="attempt_by_phone"),
         ]

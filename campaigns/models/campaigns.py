@@ -25,7 +25,9 @@ class Campaign(models.Model):
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="campaigns")
     trunk = models.ForeignKey(Trunk, on_delete=models.PROTECT, related_name="campaigns")
     app = models.CharField(max_length=8, choices=App, default=App.BOT)
-    extension = models.CharField(max_length=6, blank=True, help_text="With dial: the extension rung first")
+    extensions = models.JSONField(
+        default=list, blank=True, help_text="With dial: one of them is rung first; no two calls at once on one"
+    )
     channel = models.CharField(
         max_length=8, choices=StreamChannel, blank=True, help_text="Empty: mono_a for bot, stereo for dial"
     )

@@ -40,6 +40,7 @@ class Gate(StrEnum):
     WINDOW = "outside_window"
     NUMBER_CAP = "number_cap"
     RECENT_CALL = "called_recently"
+    EXTENSION = "no_free_extension"
     # Only asked to explain a wait: the claim counts these for many contacts at once.
     CONTACT = "contact_not_waiting"
     NOT_DUE = "not_due"
@@ -73,6 +74,7 @@ LABELS: Mapping[Gate, str] = {
     Gate.WINDOW: "The calling window is open there",
     Gate.NUMBER_CAP: "The number was not called too often",
     Gate.RECENT_CALL: "The number was not called a moment ago",
+    Gate.EXTENSION: "An extension is free to be rung first",
     Gate.CONTACT: "The contact waits for a call",
     Gate.NOT_DUE: "The contact is due",
     Gate.NUMBER_BUSY: "No other call to this number is open",
@@ -157,6 +159,7 @@ class DialFacts:
     zones: tuple[str, ...]
     rules: CallingRules
     use: NumberUse
+    extension_fault: str = ""
 
 
 def dial_gates(facts: DialFacts, now: datetime) -> list[GateState]:
@@ -200,6 +203,7 @@ def dial_gates(facts: DialFacts, now: datetime) -> list[GateState]:
             "Its last call, in whichever campaign, was a moment ago.",
             facts.use.rested_at,
         ),
+        gate(Gate.EXTENSION, not facts.extension_fault, facts.extension_fault),
     ]
 
 
@@ -228,9 +232,10 @@ def refusal_outcome(closed: GateState, campaign_state: CampaignState) -> Outcome
 def refusal_retry_at(closed: GateState, now: datetime) -> datetime | None:
     """When a refused contact may be claimed again; None backs off.
 
-    A campaign that is not running claims nobody, nor does anybody during a stop, so contacts need no wait of their own.
+    A campaign that is not running claims nobody, nor does anybody during a stop or while no extension is free, so
+    contacts need no wait of their own.
     """
-    return now if closed.code in (Gate.CAMPAIGN, Gate.STOPPED) else closed.opens_at
+    return now if closed.code in (Gate.CAMPAIGN, Gate.STOPPED, Gate.EXTENSION) else closed.opens_at
 
 
 def allowed_by(facts: DialFacts) -> dict[str, Any]:

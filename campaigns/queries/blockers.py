@@ -21,7 +21,7 @@ from campaigns.policies.outcomes import CALLBACK, CALLBACK_EXPIRED
 from campaigns.policies.wait_text import try_in_words
 from campaigns.queries.agent_outages import outage_of, trial_of
 from campaigns.queries.calling_rules import dnc_fault, dnc_oldest_at, rules_of, stops_in_force, window_of
-from campaigns.queries.why_not import capacity_gates, why_not
+from campaigns.queries.why_not import capacity_gates, extension_gate, why_not
 
 # Nothing else explains why nobody is called: these many of the next contacts are asked gate by gate.
 SAMPLED_CONTACTS: Final = 3
@@ -57,6 +57,7 @@ WAIT_LABELS = {
     Gate.STOPPED.value: "Waiting because all dialing was stopped",
     Gate.AGENT.value: "Waiting because the agent was unavailable",
     Gate.RECENT_CALL.value: "Waiting because the number was just called",
+    Gate.EXTENSION.value: "Waiting because the extension was not free",
     Gate.NUMBER_BUSY.value: "Waiting for another call to the same number to end",
     Gate.TRUNK_HELD.value: "Waiting because the trunk was held",
     Gate.TRUNK_THROTTLED.value: "Waiting because the switch asked for a pause",
@@ -83,7 +84,7 @@ def blockers(campaign: Campaign, now: datetime) -> list[Blocker]:
     if due:
         found += [
             Blocker(state.code, CLOSED_LABELS.get(state.code, state.reason.rstrip(".")), due, state.opens_at)
-            for state in capacity_gates(campaign, now)
+            for state in (extension_gate(campaign, now), *capacity_gates(campaign, now))
             if not state.is_open
         ]
         if not found:

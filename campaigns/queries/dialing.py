@@ -31,6 +31,7 @@ from campaigns.queries.calling_rules import (
     stops_in_force,
     window_of,
 )
+from campaigns.queries.extensions import extension_fault
 from telephony.phone_numbers import timezones_of
 
 log = logging.getLogger(__name__)
@@ -158,8 +159,11 @@ def due_contacts(campaign: Campaign, *, now: datetime, limit: int) -> Iterator[C
     yield from _locked_due(waiting, now, limit)
 
 
-def facts_for(contact: Contact, *, now: datetime, frozen_number: str = "") -> DialFacts:
-    """The facts of a contact whose campaign and trunk are loaded, as of now. `frozen_number` is an attempt's."""
+def facts_for(contact: Contact, *, now: datetime, frozen_number: str = "", extension: str | None = None) -> DialFacts:
+    """The facts of a contact whose campaign and trunk are loaded, as of now.
+
+    `frozen_number` and `extension` are an attempt's; without the latter it is asked whether any is free.
+    """
     campaign, trunk = contact.campaign, contact.campaign.trunk
     rules, window = rules_of(campaign, now), window_of(campaign, now)
     zones = zones_for(contact, window)
@@ -189,6 +193,7 @@ def facts_for(contact: Contact, *, now: datetime, frozen_number: str = "") -> Di
         zones=zones,
         rules=rules,
         use=number_use(calls_to(contact.phone_number, now), rules, redial_rules(campaign), now),
+        extension_fault=extension_fault(campaign, now, taken=extension),
     )
 
 

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from campaigns.enums import AttemptState, ContactState
 from campaigns.models import CallAttempt, Campaign, Contact, ListEntry
+from campaigns.policies.extension_pool import lines_of
 from campaigns.policies.launch_estimate import first_round_s, in_words
 from campaigns.queries.calling_rules import imported_numbers, suppressions
 from campaigns.queries.preflight import preflight
@@ -51,7 +52,10 @@ def _launch_sentences(campaign: Campaign, now: datetime) -> list[str]:
     duration = first_round_s(
         contacts - suppressed,
         calls_per_second=min(campaign.calls_per_second, campaign.trunk.calls_per_second),
-        max_concurrent_calls=min(campaign.max_concurrent_calls, campaign.trunk.max_concurrent_calls),
+        max_concurrent_calls=min(
+            lines_of(campaign.app, campaign.max_concurrent_calls, campaign.extensions),
+            campaign.trunk.max_concurrent_calls,
+        ),
     )
     sentences = [
         f"{contacts:,} customers become contacts of the campaign.",

@@ -17,6 +17,7 @@ from campaigns.models import CallAttempt, Campaign, ListEntry
 from campaigns.policies.calling_window import next_opening, zones_of
 from campaigns.policies.consent import Consent, read_consent
 from campaigns.policies.eligibility import Gate
+from campaigns.policies.extension_pool import lines_of
 from campaigns.policies.launch_estimate import ASSUMED, Estimate, Experience, Limits, estimate
 from campaigns.policies.number_caps import DAY, WEEK
 from campaigns.policies.parameter_template import ParameterTemplate, Recipient, parse_template
@@ -173,7 +174,9 @@ def _estimate(campaign: Campaign, customers: int, now: datetime) -> Estimate:
     window = window_of(campaign, now)
     limits = Limits(
         calls_per_second=min(campaign.calls_per_second, trunk.calls_per_second),
-        max_concurrent_calls=min(campaign.max_concurrent_calls, trunk.max_concurrent_calls),
+        max_concurrent_calls=min(
+            lines_of(campaign.app, campaign.max_concurrent_calls, campaign.extensions), trunk.max_concurrent_calls
+        ),
         max_attempts=campaign.max_attempts,
         ring_s=settings.RING_TIMEOUT_S if campaign.ring_timeout_s is None else campaign.ring_timeout_s,
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 from campaigns.models import Call, Campaign, CampaignEvent, TranscriptTurn
 from campaigns.queries.blockers import Blocker, blockers
 from campaigns.queries.calls import listed_calls, live_calls
+from campaigns.queries.extensions import busy_extensions
 from campaigns.queries.overview import LIVE_CALLS_SHOWN
 from campaigns.queries.stats import CampaignStats, campaign_stats
 
@@ -23,6 +24,7 @@ class CampaignNow:
 
     campaign: Campaign
     stats: CampaignStats
+    busy_extensions: tuple[str, ...]
     blockers: tuple[Blocker, ...]
     live: tuple[Call, ...]
     events: tuple[CampaignEvent, ...]
@@ -44,6 +46,7 @@ def campaign_now(campaign_id: int, now: datetime) -> CampaignNow | None:
     return CampaignNow(
         campaign=campaign,
         stats=campaign_stats(campaign_id, now),
+        busy_extensions=tuple(busy_extensions(campaign, now)),
         blockers=tuple(blockers(campaign, now)),
         live=tuple(live_calls().filter(attempt__campaign_id=campaign_id)[:LIVE_CALLS_SHOWN]),
         events=tuple(campaign.events.select_related("user")[:EVENTS_SHOWN]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,17 +10,15 @@ from typing import Any
 
 from django.conf import settings
 
-from campaigns.enums import App, TrunkHold
+from campaigns.enums import AgentKind, App, TrunkHold
 from campaigns.models import Campaign, ListEntry
 from campaigns.policies.cadence import parse_cadence
 from campaigns.policies.calling_window import parse_window
+from campaigns.policies.extension_pool import read_extensions
 from campaigns.policies.parameter_template import parse_template
 from campaigns.queries.calling_rules import dnc_fault, dnc_oldest_at, rules_of, window_of
 from telephony.errors import LocalProtocolError
 from telephony.psr.payloads import AudioFile
-
-# Source: vendor-docs/psr-3, `extension`; its form is in reliability C.3.
-EXTENSION = re.compile(r"[0-9]{2,6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +70,12 @@ def _check_template(campaign: Campaign) -> Iterator[Problem]:
 
 
 def _check_app(campaign: Campaign) -> Iterator[Problem]:
-    if campaign.app == App.DIAL and not EXTENSION.fullmatch(campaign.extension):
-        yield Problem("extension", "With dial, an extension of 2 to 6 digits must be rung first.")
+    if campaign.app == App.DIAL:
+        yield from _parsed("extensions", read_extensions, campaign.extensions)
+        if not campaign.extensions:
+            yield Problem("extension", "With dial, an extension of 2 to 6 digits must be rung first.")
+    elif campaign.agent.kind == AgentKind.LISTENER:
+        yield Problem("agent", "The agent only listens: with bot the customer would hear nothing. Choose dial.")
     if campaign.app == App.BOT and not campaign.is_silence:
         yield from _check_audio_file(settings.DATA_DIR / "prompts" / campaign.audio_file)
 

@@ -23,6 +23,7 @@ from campaigns.queries.dialing import (
     open_attempts,
     open_calls_by_campaign,
 )
+from campaigns.queries.extensions import extension_fault
 from campaigns.queries.health import dialer_fault
 
 # Who was served by the latest tick or the one before it.
@@ -48,6 +49,12 @@ def why_not(contact: Contact, now: datetime) -> list[GateState]:
         gate(Gate.NUMBER_BUSY, not other_call.exists(), "Another campaign is calling it."),
         *capacity_gates(contact.campaign, now),
     ]
+
+
+def extension_gate(campaign: Campaign, now: datetime) -> GateState:
+    """Whether an extension is free, as `why_not` tells it among the gates of a contact."""
+    fault = extension_fault(campaign, now)
+    return gate(Gate.EXTENSION, not fault, fault)
 
 
 def capacity_gates(campaign: Campaign, now: datetime) -> list[GateState]:

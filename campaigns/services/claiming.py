@@ -5,7 +5,7 @@ Only one claim runs per trunk at a time, so what it counts stays true until it c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -16,10 +16,11 @@ from django.db import transaction
 from django.db.models import Exists
 
 from campaigns.crash_points import reach
-from campaigns.enums import AttemptState, CampaignState, ContactState, TrunkHold
+from campaigns.enums import App, AttemptState, CampaignState, ContactState, TrunkHold
 from campaigns.models import AttemptLog, CallAttempt, Campaign, Contact, Trunk
 from campaigns.policies.calling_window import CallingWindow, closed_date_in, next_opening, spread_opening
 from campaigns.policies.eligibility import Gate
+from campaigns.policies.extension_pool import free_extensions
 from campaigns.policies.fair_share import Lane, Plan, plan_starts
 from campaigns.policies.pacing import HORIZON_S, TokenBucket, pace_factor
 from campaigns.queries.agent_outages import trials_left
@@ -33,6 +34,7 @@ from campaigns.queries.dialing import (
     open_calls_by_campaign,
     zones_for,
 )
+from campaigns.queries.extensions import extension_use
 
 CLAIM_BATCH = 50
 # Contacts found outside their window are put off in bulk, at most this many rounds of them in one claim.
@@ -54,10 +56,20 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A running campaign with the contacts it may call now."""
+    """A running campaign with the contacts it may call now, and the extensions they may ring; None rings none."""
 
     lane: Lane[int]
     contacts: Sequence[Contact]
+    extensions: Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Who is called when, over which extension; empty for none."""
+
+    contact: Contact
+    start_in_s: float
+    extension: str
 
 
 def claim_due(trunk_id: int, *, now: datetime) -> list[Claimed]:
@@ -84,13 +96,13 @@ def claim_due(trunk_id: int, *, now: datetime) -> list[Claimed]:
         turns = _turns(trunk, open_calls, limit, now)
         lanes = [turn.lane for turn in turns]
         plan = plan_starts(lanes, bucket, rate_per_s=rate_per_s, limit=limit, horizon_s=HORIZON_S)
-        contacts = {turn.lane.key: iter(turn.contacts) for turn in turns}
-        delays_s = {next(contacts[start.key]): start.delay_s for start in plan.starts}
-        claimed = _write(trunk, list(delays_s), now)
+        chosen = _choose(turns, plan)
+        claimed = _write(trunk, chosen, now)
         if claimed:
-            _charge(trunk, plan)
+            _charge(trunk, plan, {entry.contact.campaign_id for entry in chosen})
     if claimed:
         reach("claimed")
+    delays_s = {entry.contact: entry.start_in_s for entry in chosen}
     return [Claimed(attempt.pk, attempt.fence, delays_s[attempt.contact]) for attempt in claimed]
 
 
@@ -102,7 +114,11 @@ def _turns(trunk: Trunk, open_calls: dict[int, int], limit: int, now: datetime) 
     running = with_good_dnc_lists(Campaign.objects.filter(trunk=trunk, state=CampaignState.RUNNING).order_by("id"), now)
     windows = windows_of(running, now)
     trials = {agent_id: trials_left(agent_id, now) for agent_id in {campaign.agent_id for campaign in running}}
-    lanes = [(campaign, _lane(campaign, open_calls, trials[campaign.agent_id], now)) for campaign in running]
+    extensions = _extensions(trunk, running, now)
+    lanes = [
+        (campaign, _lane(campaign, open_calls, trials[campaign.agent_id], extensions.get(campaign.pk), now))
+        for campaign in running
+    ]
     lanes.sort(key=lambda pair: (not pair[1].is_starving, -pair[1].priority))
     turns: list[_Turn] = []
     for _, equals in groupby(lanes, key=lambda pair: (pair[1].is_starving, pair[1].priority)):
@@ -111,16 +127,45 @@ def _turns(trunk: Trunk, open_calls: dict[int, int], limit: int, now: datetime) 
             break
         for campaign, lane in equals:
             contacts = _open_contacts(campaign, windows[campaign.pk], min(lane.calls, limit), now)
-            turns.append(_Turn(replace(lane, calls=len(contacts)), contacts))
+            turns.append(_Turn(replace(lane, calls=len(contacts)), contacts, extensions.get(campaign.pk)))
     return turns
 
 
-def _lane(campaign: Campaign, open_calls: dict[int, int], trials: int | None, now: datetime) -> Lane[int]:
+def _extensions(trunk: Trunk, running: Sequence[Campaign], now: datetime) -> Mapping[int, Sequence[str]]:
+    """The free extensions of each campaign that rings one first, the longest idle first. Asks only where there is one.
+
+    A claim holds the trunk, and with it what it reads here, until it commits.
+    """
+    dialing = [campaign for campaign in running if campaign.app == App.DIAL]
+    if not dialing:
+        return {}
+    use = extension_use(trunk.pk, now)
+    return {campaign.pk: free_extensions(campaign.extensions, use) for campaign in dialing}
+
+
+def _choose(turns: Sequence[_Turn], plan: Plan[int]) -> list[_Chosen]:
+    """The contacts of the planned starts. Of campaigns that share an extension the first to start has it."""
+    waiting = {turn.lane.key: (iter(turn.contacts), turn.extensions) for turn in turns}
+    chosen: list[_Chosen] = []
+    taken: set[str] = set()
+    for start in plan.starts:
+        contacts, extensions = waiting[start.key]
+        free = [""] if extensions is None else [extension for extension in extensions if extension not in taken]
+        if free:
+            chosen.append(_Chosen(next(contacts), start.delay_s, free[0]))
+            taken.add(free[0])
+    return chosen
+
+
+def _lane(
+    campaign: Campaign, open_calls: dict[int, int], trials: int | None, extensions: Sequence[str] | None, now: datetime
+) -> Lane[int]:
     """The campaign as the plan sees it, with as many calls as its limits allow."""
     rate_per_s = campaign_rate_per_s(campaign, now)
     bucket = TokenBucket(campaign.bucket_tokens, campaign.bucket_at).refilled(rate_per_s=rate_per_s, now=now)
     free = campaign.max_concurrent_calls - open_calls.get(campaign.pk, 0)
-    limits = (free, bucket.starts_within(HORIZON_S, rate_per_s), trials, canary_calls_left(campaign))
+    at_extensions = None if extensions is None else len(extensions)
+    limits = (free, bucket.starts_within(HORIZON_S, rate_per_s), trials, canary_calls_left(campaign), at_extensions)
     served_at = campaign.bucket_at or campaign.launched_at or now
     return Lane(
         key=campaign.pk,
@@ -180,23 +225,24 @@ def _put_off(contact_ids: Sequence[int], *, until: datetime, reason: str, now: d
     waiting.update(next_attempt_at=until, state_reason=reason, updated_at=now)
 
 
-def _write(trunk: Trunk, contacts: Sequence[Contact], now: datetime) -> list[CallAttempt]:
+def _write(trunk: Trunk, chosen: Sequence[_Chosen], now: datetime) -> list[CallAttempt]:
     """The attempts that could be written; a contact whose number is in another open call waits a minute."""
-    if not contacts:
+    if not chosen:
         return []
     wanted = [
         CallAttempt(
-            contact=contact,
-            campaign_id=contact.campaign_id,
+            contact=entry.contact,
+            campaign_id=entry.contact.campaign_id,
             trunk=trunk,
-            phone_number=contact.phone_number,
-            number=contact.attempts_made + 1,
+            phone_number=entry.contact.phone_number,
+            extension=entry.extension,
+            number=entry.contact.attempts_made + 1,
             state=AttemptState.CLAIMED,
             fence=FIRST_FENCE,
             claimed_at=now,
             deadline_at=now + timedelta(seconds=settings.CLAIM_LEASE_S),
         )
-        for contact in contacts
+        for entry in chosen
     ]
     # The unique indexes on open attempts decide; whoever loses there is simply not written.
     CallAttempt.objects.bulk_create(wanted, ignore_conflicts=True)
@@ -215,10 +261,9 @@ def _write(trunk: Trunk, contacts: Sequence[Contact], now: datetime) -> list[Cal
     return written
 
 
-def _charge(trunk: Trunk, plan: Plan[int]) -> None:
+def _charge(trunk: Trunk, plan: Plan[int], started: set[int]) -> None:
     """Remember the planned starts. Who got none keeps its old bucket, and so how long it has waited."""
     Trunk.objects.filter(pk=trunk.pk).update(bucket_tokens=plan.trunk.tokens, bucket_at=plan.trunk.at)
-    started = {start.key for start in plan.starts}
     for lane in plan.lanes:
         if lane.key in started:
             Campaign.objects.filter(pk=lane.key).update(

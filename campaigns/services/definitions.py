@@ -36,12 +36,12 @@ _PACE = _CANARY | {
     "ramp_up_minutes",
 }
 _CAPS = frozenset({"calls_per_number_day", "calls_per_number_week", "number_gap_s"})
-_RULES = frozenset({"name", "cadence", "calling_window", "customer_lists"}) | _PACE | _CAPS
+# People come and go, so the extensions may change at any time; a call keeps the one it was claimed with.
+_RULES = frozenset({"name", "cadence", "calling_window", "customer_lists", "extensions"}) | _PACE | _CAPS
 _WHOLE = _RULES | {
     "agent",
     "trunk",
     "app",
-    "extension",
     "channel",
     "is_silence",
     "audio_file",

@@ -84,7 +84,7 @@ def mark(attempt_id: UUID, fence: int, *, now: datetime) -> DialOrder | None:
             return None
         contact = attempt.contact
         _queue_for_trial(contact.campaign.agent_id, now)
-        facts = facts_for(contact, now=now, frozen_number=attempt.phone_number)
+        facts = facts_for(contact, now=now, frozen_number=attempt.phone_number, extension=attempt.extension)
         gates = call_test_gates if attempt.is_test else dial_gates
         closed = first_closed(gates(facts, now))
         if closed is not None:
@@ -193,7 +193,7 @@ def _build_request(attempt: CallAttempt, contact: Contact, token: str) -> Create
             ),
             app=app,
             channel=Channel(stream_channel(campaign.app, campaign.channel).value),
-            extension=campaign.extension if app is PsrApp.DIAL else "",
+            extension=attempt.extension if app is PsrApp.DIAL else "",
             is_silence=audio_file is None,
             audio_file=audio_file,
             parameter={**parameters, TOKEN_PARAMETER: token},

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from campaigns.enums import AttemptState, ContactState
+from campaigns.enums import App, AttemptState, ContactState
 from campaigns.errors import CallTestRefused
 from campaigns.models import (
     AttemptLog,
@@ -28,8 +28,10 @@ from campaigns.models import (
     Trunk,
 )
 from campaigns.policies.eligibility import Gate, GateState, call_test_gates, first_closed
+from campaigns.policies.extension_pool import free_extensions
 from campaigns.policies.pacing import TokenBucket, pace_factor
 from campaigns.queries.dialing import facts_for
+from campaigns.queries.extensions import extension_use
 from campaigns.queries.why_not import capacity_gates
 from campaigns.services.claiming import FIRST_FENCE, Claimed
 from telephony.errors import PhoneNumberError
@@ -93,6 +95,13 @@ def _refuse_closed(gates: list[GateState]) -> None:
         raise CallTestRefused(closed.code, f"It does not hold that: {closed.label}. {closed.reason}".strip())
 
 
+def _longest_idle(campaign: Campaign, now: datetime) -> str:
+    """The extension to ring; the gate has found one free, and under the trunk's lock nobody else takes it."""
+    if campaign.app != App.DIAL:
+        return ""
+    return free_extensions(campaign.extensions, extension_use(campaign.trunk_id, now))[0]
+
+
 def _claim(contact: Contact, trunk: Trunk, user: User | None, now: datetime) -> Claimed:
     attempt = CallAttempt.objects.create(
         contact=contact,
@@ -100,6 +109,7 @@ def _claim(contact: Contact, trunk: Trunk, user: User | None, now: datetime) -> 
         trunk=trunk,
         phone_number=contact.phone_number,
         number=1,
+        extension=_longest_idle(contact.campaign, now),
         state=AttemptState.CLAIMED,
         fence=FIRST_FENCE,
         claimed_at=now,

@@ -72,6 +72,7 @@ def campaign_context(found: CampaignNow) -> dict[str, Any]:
     return {
         "campaign": found.campaign,
         "stats": found.stats,
+        "busy_extensions": found.busy_extensions,
         "waits": wait_bar(found.blockers, found.stats.contacts[ContactState.PENDING]),
         "actions": " ".join(CAMPAIGN_STEPS[CampaignState(found.campaign.state)]),
         "segments": contact_segments(found.stats.contacts),

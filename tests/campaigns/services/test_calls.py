@@ -117,7 +117,7 @@ def test_open_psr_call_gathers_what_the_bridge_needs(data_dir, settings):
 @pytest.mark.django_db
 def test_open_psr_call_finds_the_customer_behind_the_extension():
     attempt, token = placed_attempt()
-    Campaign.objects.filter(pk=attempt.campaign_id).update(app=App.DIAL, extension="101")
+    Campaign.objects.filter(pk=attempt.campaign_id).update(app=App.DIAL, extensions=["101"])
 
     opened = open_call(token)
 

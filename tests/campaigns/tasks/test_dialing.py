@@ -104,7 +104,7 @@ def test_place_call_sends_the_parameters_of_the_customer(campaign: Campaign, psr
 
 
 def test_place_call_with_dial_rings_the_extension(campaign: Campaign, psr: FakePsr) -> None:
-    Campaign.objects.filter(pk=campaign.pk).update(app=App.DIAL, extension="101")
+    Campaign.objects.filter(pk=campaign.pk).update(app=App.DIAL, extensions=["101"])
     due_contact(campaign)
     place(claim(campaign))
     fields = psr.posts[0].fields
