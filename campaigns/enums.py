@@ -134,6 +134,7 @@ class EndedBy(TextChoices):
     AGENT_FAILED = "agent_failed", "Agent failed"
     PEER_VIOLATION = "peer_violation", "Switch broke the protocol"
     DRAIN = "drain", "Platform shut down"
+    STOPPED = "stopped_by_operator", "Hung up by an operator's stop"
     BRIDGE_ERROR = "bridge_error", "Bridge error"
     INTERRUPTED = "interrupted", "Bridge died; ended by the sweeper"
 
@@ -188,6 +189,13 @@ class TrunkHold(TextChoices):
     REDIRECT = "redirect", "PSR answered with a redirect"
     BREAKER = "breaker", "Too many requests to PSR failed"
     MANUAL = "manual", "Held by a person"
+
+
+class StopKind(TextChoices):
+    """Who stopped all dialing."""
+
+    OPERATOR = "operator", "A person"
+    DATABASE_SET_BACK = "database_set_back", "The platform: the database has lost calls"
 
 
 class SuppressionSource(TextChoices):

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from campaigns.enums import StopKind
 from campaigns.models.campaigns import Campaign
 
 
@@ -15,6 +16,12 @@ class DialingStop(models.Model):
     at = models.DateTimeField("stopped at")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     reason = models.CharField(max_length=200)
+    kind = models.CharField(max_length=16, choices=StopKind, default=StopKind.OPERATOR)
+    hangs_up = models.BooleanField(
+        "hang up live calls",
+        default=False,
+        help_text="Also end, at once, every call that campaigns have placed. Else live calls go on to their end.",
+    )
     lifted_at = models.DateTimeField(null=True)
     lifted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
 

@@ -37,6 +37,7 @@ from campaigns.services import trunks
 from campaigns.services.attempts import advance, end_attempt, placed_deadline, token_keys, unknown_deadline
 from campaigns.services.campaigns import pause_after_refusals
 from campaigns.services.claiming import Claimed, claim_due
+from campaigns.services.dial_journal import Marker
 from campaigns.services.post_breaker import stop_if_failing
 from telephony.errors import LocalProtocolError
 from telephony.protocols.events import Channel
@@ -61,6 +62,7 @@ class DialOrder:
     auth_scheme: str
     trunk_token: str = field(repr=False)
     request: CreateStreamRequest = field(repr=False)
+    marker: Marker = field(repr=False)
 
 
 class _Unsendable(Exception):
@@ -112,7 +114,8 @@ def mark(attempt_id: UUID, fence: int, *, now: datetime) -> DialOrder | None:
             allowed_by=allowed_by(facts),
         )
         trunk = attempt.trunk
-        order = DialOrder(attempt_id, trunk.base_url, trunk.auth_scheme, trunk.token, request)
+        marker = Marker(attempt_id, contact.pk, attempt.number or 0, call_tokens.digest(token), now)
+        order = DialOrder(attempt_id, trunk.base_url, trunk.auth_scheme, trunk.token, request, marker)
         reach("mark_before_commit")
     reach("marked")
     return order

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from campaigns.enums import CampaignState
+from campaigns.enums import CampaignState, StopKind
 from campaigns.models import Campaign, CampaignEvent, DialingStop
 from campaigns.queries.calling_rules import stops_in_force
 
@@ -15,14 +15,26 @@ REASON_MAX_CHARS = 200
 MESSAGE_MAX_CHARS = 300
 
 
-def stop_dialing(*, reason: str, user: User | None, now: datetime) -> DialingStop:
-    """Let nothing more be dialed by any campaign, from the commit on; live calls go on.
+def stop_dialing(
+    *,
+    reason: str,
+    user: User | None,
+    now: datetime,
+    kind: StopKind = StopKind.OPERATOR,
+    hangs_up: bool = False,
+) -> DialingStop:
+    """Let nothing more be dialed by any campaign, from the commit on.
+
+    Live calls go on to their end unless it `hangs_up`: then the bridges end every call that campaigns have placed.
 
     Each marker reads the stops in its own transaction, so no request that was not under way is sent after the commit.
     """
     with transaction.atomic():
-        stop = DialingStop.objects.create(at=now, by=user, reason=reason[:REASON_MAX_CHARS])
-        _log("dialing_stopped", f"All dialing was stopped: {stop.reason}", user=user, now=now)
+        stop = DialingStop.objects.create(
+            at=now, by=user, reason=reason[:REASON_MAX_CHARS], kind=kind, hangs_up=hangs_up
+        )
+        told = "All dialing was stopped and live calls hung up" if hangs_up else "All dialing was stopped"
+        _log("dialing_stopped", f"{told}: {stop.reason}", user=user, now=now)
     return stop
 
 

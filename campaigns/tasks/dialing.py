@@ -24,7 +24,8 @@ from campaigns.errors import CampaignNotReady, IllegalTransition
 from campaigns.policies.call_tokens import digest
 from campaigns.queries.clock import DatabaseClock
 from campaigns.queries.dialing import dialable_trunk_ids, due_launches, unfilled_campaign_ids
-from campaigns.services import attempts, campaigns, canaries, contacts, dialing
+from campaigns.services import attempts, campaigns, canaries, contacts, dialing, set_back
+from campaigns.services.dial_journal import note_marker
 from campaigns.services.heartbeats import record_clock_fault
 from campaigns.tasks.launching import fill_contacts
 from telephony.errors import LocalProtocolError
@@ -52,6 +53,7 @@ def tick() -> None:
         log.error("clock_off", extra={"skew_s": clock.reading().skew.total_seconds()})
         record_clock_fault(socket.gethostname(), now=now)
         return
+    set_back.hold_if_set_back(now=now)
     began_s = time.monotonic()
     claims = [claim for trunk_id in dialable_trunk_ids() for claim in dialing.claim_due(trunk_id, now=now)]
     canaries.judge_canaries(now=now)
@@ -73,6 +75,12 @@ def place_call(*, attempt_id: str, fence: int, start_in_s: float = 0.0) -> None:
         log.warning("trunk_unusable", extra={"attempt_id": attempt_id, "detail": str(error)})
         _release(order, "trunk_unusable")
         return
+    try:
+        note_marker(order.marker)
+    except OSError as error:
+        log.error("marker_not_noted", extra={"attempt_id": attempt_id, "error": type(error).__name__})  # noqa: TRY400
+        _release(order, "journal_unwritable")
+        return
     # The process may have slept between marker and POST.
     if boot_clock_s() - started_s > settings.PAUSE_BUDGET_S:
         _release(order, "paused")
@@ -89,6 +97,8 @@ def place_call(*, attempt_id: str, fence: int, start_in_s: float = 0.0) -> None:
 @shared_task(ignore_result=True)
 def reap() -> None:
     """Move on every attempt, and every wish to be called, whose deadline has passed."""
+    # First: what the database has forgotten of an attempt, its lease must not give back.
+    set_back.hold_if_set_back(now=clock.now())
     contacts.expire_callbacks(now=clock.now())
     while attempts.reap(now=clock.now()) == attempts.REAP_BATCH:
         pass

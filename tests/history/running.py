@@ -120,6 +120,8 @@ def _direct(run: Run, database_url: str) -> None:
     with (run.directory / "stderr.txt").open("w") as log:
         os.dup2(log.fileno(), sys.stderr.fileno())
     settings.CRASH_POINT = run.schedule.crash_setting
+    # Its journal of markers belongs to its database.
+    settings.DATA_DIR = run.directory
     roles: dict[int, str] = {}
 
     use(database_url)

@@ -1,0 +1,80 @@
+"""The journal of markers: what is noted is there after any end of the process, and a damaged line costs itself."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from campaigns.services.dial_journal import KEPT_DAYS, Marker, latest_markers, markers_since, note_marker
+from tests.factories import NOW
+
+
+def marker(at: datetime = NOW, contact_id: int = 1) -> Marker:
+    return Marker(uuid4(), contact_id, 1, "d" * 64, at)
+
+
+def day_file(data_dir: Path, at: datetime = NOW) -> Path:
+    return data_dir / "dialed" / f"{at:%Y-%m-%d}.jsonl"
+
+
+def test_what_was_noted_is_read_back_in_its_order(data_dir: Path) -> None:
+    assert (latest_markers(20), list(markers_since(None))) == ([], [])
+    noted = [marker(NOW + timedelta(hours=10 * hours)) for hours in range(5)]
+    for each in noted:
+        note_marker(each)
+    assert list(markers_since(None)) == noted
+    assert list(markers_since(noted[1].at)) == noted[2:]
+    assert (latest_markers(2), latest_markers(20)) == (noted[3:], noted)
+
+
+def test_the_latest_are_found_at_the_end_of_a_long_file(data_dir: Path) -> None:
+    noted = [marker(contact_id=10**9 + n) for n in range(60)]
+    for each in noted:
+        note_marker(each)
+    assert latest_markers(7) == noted[-7:]
+
+
+@pytest.mark.parametrize("cut", [1, 40, 100])
+def test_a_torn_line_costs_only_itself(data_dir: Path, cut: int) -> None:
+    first, torn, last = marker(), marker(), marker()
+    note_marker(first)
+    note_marker(torn)
+    path = day_file(data_dir)
+    whole = path.read_bytes()
+    with path.open("rb+") as file:
+        file.truncate(len(whole) - cut)
+    note_marker(last)
+    assert list(markers_since(None)) == [first, last]
+
+
+def test_lines_of_many_threads_are_all_there(data_dir: Path) -> None:
+    noted = [marker() for _ in range(24)]
+    threads = [threading.Thread(target=note_marker, args=[each]) for each in noted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {each.attempt_id for each in markers_since(None)} == {each.attempt_id for each in noted}
+
+
+def test_old_days_go_and_nobody_else_may_read(data_dir: Path) -> None:
+    old = NOW - timedelta(days=KEPT_DAYS + 1)
+    note_marker(marker(old))
+    note_marker(marker(NOW))
+    assert [path.name for path in (data_dir / "dialed").iterdir()] == [day_file(data_dir).name]
+    assert (day_file(data_dir).stat().st_mode & 0o777, day_file(data_dir).parent.stat().st_mode & 0o777) == (
+        0o600,
+        0o700,
+    )
+
+
+def test_no_number_and_no_token_is_written(data_dir: Path) -> None:
+    note_marker(Marker(UUID(int=1), 5, 2, "ab" * 32, NOW))
+    line = day_file(data_dir).read_text().strip().partition(" ")[2]
+    told = {"a": UUID(int=1).hex, "c": 5, "n": 2, "d": "ab" * 32, "t": "2026-11-20T08:30:00+00:00"}
+    assert json.loads(line) == told
