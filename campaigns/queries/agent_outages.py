@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
+
+from django.db.models import BigIntegerField, DateTimeField, QuerySet
 
 from campaigns.enums import EndedBy
 from campaigns.models import Agent, Call, CallAttempt
 from campaigns.policies.agent_breaker import AgentCall, AgentOutage, AgentResult, outage, trial_at
+from campaigns.queries.prepared import Given, Prepared
 
 # An outage is forgotten when nobody has failed for so long; then the next calls find out.
 LOOK_BACK: Final = timedelta(days=1)
@@ -20,9 +24,9 @@ _RESULTS: Final[Mapping[bool, AgentResult]] = {False: AgentResult.FAILED, True: 
 
 def outage_of(agent_id: int, now: datetime) -> AgentOutage | None:
     """The agent's outage, None while it is trusted. Costs one look into an index that is empty while all is well."""
-    recent = Call.objects.filter(agent_id=agent_id, ended_at__gte=now - LOOK_BACK)
-    if not recent.filter(ended_by=EndedBy.AGENT_FAILED).exists():
+    if not _FAILED.ask(agent_id=agent_id, since=now - LOOK_BACK):
         return None
+    recent = Call.objects.filter(agent_id=agent_id, ended_at__gte=now - LOOK_BACK)
     told = recent.exclude(ended_by__in=_NO_RESULT).order_by("-ended_at")
     rows = list(told.values_list("started_at", "ended_at", "ended_by", "is_agent_broken")[:LOOK_BACK_CALLS])
     return outage(
@@ -51,6 +55,15 @@ def agents_out(now: datetime) -> list[tuple[Agent, AgentOutage]]:
     failed = Call.objects.filter(ended_by=EndedBy.AGENT_FAILED, ended_at__gte=now - LOOK_BACK)
     agents = Agent.objects.filter(pk__in=failed.values("agent_id")).order_by("name")
     return [(agent, found) for agent in agents if (found := outage_of(agent.pk, now)) is not None]
+
+
+def _failed() -> QuerySet[Call, tuple[UUID]]:
+    of_agent = Call.objects.filter(agent_id=Given("agent_id", BigIntegerField()), ended_by=EndedBy.AGENT_FAILED)
+    return of_agent.filter(ended_at__gte=Given("since", DateTimeField())).order_by().values_list("pk")[:1]
+
+
+# Asked before every call.
+_FAILED: Final = Prepared(_failed)
 
 
 def _result(ended_by: str, is_broken: bool) -> AgentResult:

@@ -10,10 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import Q, QuerySet, Subquery
+from django.db.models import BigIntegerField, CharField, DateField, DateTimeField, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from campaigns.enums import AttemptState, DncVersionState, Outcome, RuleProfileName
@@ -33,6 +34,7 @@ from campaigns.policies.calling_window import NEVER_OPEN, CallingWindow, parse_w
 from campaigns.policies.consent import Consent, read_consent
 from campaigns.policies.number_caps import WEEK, EarlierCall
 from campaigns.policies.rule_profiles import CallingRules, OwnRules, parse_override, profile_at, rules_in_force
+from campaigns.queries.prepared import Given, Prepared
 from telephony.errors import PhoneNumberError
 from telephony.phone_numbers import parse_phone_number, region_of
 
@@ -72,7 +74,8 @@ def rules_of(campaign: Campaign, now: datetime) -> CallingRules:
 
 def window_of(campaign: Campaign, now: datetime) -> CallingWindow:
     """The campaign's calling window with its rules' hours and the blackout dates."""
-    return windows_of([campaign], now)[campaign.pk]
+    dates = _CLOSED_DATES.ask(since=_still_somewhere(now), campaign_id=campaign.pk)
+    return _window(campaign, frozenset(local_date for (local_date,) in dates), now)
 
 
 def windows_of(campaigns: Iterable[Campaign], now: datetime) -> dict[int, CallingWindow]:
@@ -82,18 +85,12 @@ def windows_of(campaigns: Iterable[Campaign], now: datetime) -> dict[int, Callin
     """
     campaigns = list(campaigns)
     closed = defaultdict[int | None, set[date]](set)
-    # The day before yesterday is over wherever a customer may be.
-    dates = BlackoutDate.objects.filter(date__gt=timezone.localdate(now) - timedelta(days=3))
-    of_these = dates.filter(Q(campaign=None) | Q(campaign__in=[campaign.pk for campaign in campaigns]))
-    for campaign_id, local_date in of_these.values_list("campaign_id", "date"):
+    of_these = Q(campaign=None) | Q(campaign__in=[campaign.pk for campaign in campaigns])
+    dates = BlackoutDate.objects.filter(of_these, date__gt=_still_somewhere(now))
+    for campaign_id, local_date in dates.values_list("campaign_id", "date"):
         closed[campaign_id].add(local_date)
     return {
-        campaign.pk: replace(
-            _own_window(campaign),
-            legal_hours=rules_of(campaign, now).hours,
-            closed_dates=frozenset(closed[None] | closed[campaign.pk]),
-        )
-        for campaign in campaigns
+        campaign.pk: _window(campaign, frozenset(closed[None] | closed[campaign.pk]), now) for campaign in campaigns
     }
 
 
@@ -120,18 +117,7 @@ def country_fault(phone_number: str, trunk: Trunk, rules: CallingRules) -> str:
 
 def standing_of(phone_number: str, campaign_id: int, now: datetime) -> Standing:
     """Stops and do-not-call, in one query."""
-    lists = DncList.objects.filter(is_active=True, current__isnull=False)
-    row = (
-        Campaign.objects.filter(pk=campaign_id)
-        .values(
-            stop=Subquery(stops_in_force().values("reason")[:1]),
-            own=Subquery(suppressions(campaign_id, now).filter(phone_number=phone_number).values("id")[:1]),
-            dnc_oldest_at=Subquery(lists.order_by("current__as_of").values("current__as_of")[:1]),
-            dnc_version=Subquery(lists.order_by("-current_id").values("current_id")[:1]),
-            imported=Subquery(imported_numbers().filter(phone_number=phone_number).values("version__list__name")[:1]),
-        )
-        .get()
-    )
+    (row,) = _STANDING.ask(phone_number=phone_number, campaign_id=campaign_id, now=now)
     suppressed_by = "Take it off the do-not-call list to call it." if row["own"] is not None else ""
     if row["imported"] is not None and not suppressed_by:
         suppressed_by = f"It is on the imported list “{row['imported']}”."
@@ -139,12 +125,28 @@ def standing_of(phone_number: str, campaign_id: int, now: datetime) -> Standing:
     return Standing(stop_reason, suppressed_by, row["dnc_oldest_at"], row["dnc_version"])
 
 
+def _standing() -> QuerySet[Campaign, Any]:
+    phone_number, now = Given("phone_number", CharField()), Given("now", DateTimeField())
+    campaign_id = Given("campaign_id", BigIntegerField())
+    lists = DncList.objects.filter(is_active=True, current__isnull=False)
+    own = suppressions(campaign_id, now).filter(phone_number=phone_number)
+    imported = imported_numbers().filter(phone_number=phone_number)
+    standing = Campaign.objects.filter(pk=campaign_id).order_by()
+    return standing.values(
+        stop=Subquery(stops_in_force().values("reason")[:1]),
+        own=Subquery(own.order_by().values("id")[:1]),
+        dnc_oldest_at=Subquery(lists.order_by("current__as_of").values("current__as_of")[:1]),
+        dnc_version=Subquery(lists.order_by("-current_id").values("current_id")[:1]),
+        imported=Subquery(imported.values("version__list__name")[:1]),
+    )
+
+
 def stops_in_force() -> QuerySet[DialingStop]:
     """The stops of all dialing that nobody has lifted."""
     return DialingStop.objects.filter(lifted_at=None).order_by("id")
 
 
-def suppressions(campaign_id: int | None, now: datetime) -> QuerySet[SuppressedNumber]:
+def suppressions(campaign_id: int | Given | None, now: datetime | Given) -> QuerySet[SuppressedNumber]:
     """Entries of the do-not-call list that hold now: everybody's, and a campaign's own where one is given."""
     in_force = SuppressedNumber.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now))
     return in_force.filter(Q(campaign=None) | Q(campaign_id=campaign_id))
@@ -211,14 +213,21 @@ def calls_to(phone_number: str, now: datetime) -> list[EarlierCall]:
     From the attempts themselves: what is open counts from its marker on, what has ended if it was counted. The index
     `attempt_by_phone` holds them in this order.
     """
-    attempts = CallAttempt.objects.filter(phone_number=phone_number, dispatched_at__gt=now - WEEK)
-    made = attempts.filter(Q(is_counted=True) | ~Q(state=AttemptState.ENDED)).order_by("-dispatched_at")
-    rows = made.values_list("dispatched_at", "outcome", "answered_at")[:CALLS_LOOKED_AT]
+    rows = _CALLS_TO.ask(phone_number=phone_number, since=now - WEEK)
     return [
         EarlierCall(dispatched_at, Outcome(outcome) if outcome else None, answered_at is not None)
         for dispatched_at, outcome, answered_at in rows
         if dispatched_at is not None
     ]
+
+
+def _still_somewhere(now: datetime) -> date:
+    """A date that is over wherever a customer may be; the next one may not be."""
+    return timezone.localdate(now) - timedelta(days=3)
+
+
+def _window(campaign: Campaign, closed_dates: frozenset[date], now: datetime) -> CallingWindow:
+    return replace(_own_window(campaign), legal_hours=rules_of(campaign, now).hours, closed_dates=closed_dates)
 
 
 def _own_window(campaign: Campaign) -> CallingWindow:
@@ -227,3 +236,21 @@ def _own_window(campaign: Campaign) -> CallingWindow:
     except ValueError:
         log.warning("calling_window_broken", extra={"campaign_id": campaign.pk})
         return NEVER_OPEN
+
+
+def _closed_dates() -> QuerySet[BlackoutDate, tuple[date]]:
+    of_it = Q(campaign=None) | Q(campaign_id=Given("campaign_id", BigIntegerField()))
+    return BlackoutDate.objects.filter(of_it, date__gt=Given("since", DateField())).order_by().values_list("date")
+
+
+def _calls_to() -> QuerySet[CallAttempt, tuple[datetime | None, str, datetime | None]]:
+    since = Given("since", DateTimeField())
+    attempts = CallAttempt.objects.filter(phone_number=Given("phone_number", CharField()), dispatched_at__gt=since)
+    made = attempts.filter(Q(is_counted=True) | ~Q(state=AttemptState.ENDED)).order_by("-dispatched_at")
+    return made.values_list("dispatched_at", "outcome", "answered_at")[:CALLS_LOOKED_AT]
+
+
+# Asked before every call.
+_STANDING: Final = Prepared(_standing)
+_CLOSED_DATES: Final = Prepared(_closed_dates)
+_CALLS_TO: Final = Prepared(_calls_to)

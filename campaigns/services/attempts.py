@@ -50,9 +50,13 @@ def advance(
     hangup_cause: str = "",
     deadline_at: datetime | None = None,
     only_from: AttemptState | None = None,
+    seen: AttemptState | None = None,
     **fields: Any,
-) -> CallAttempt:
+) -> None:
     """Take one step and log it. `only_from` makes every other present state a refusal.
+
+    `seen` is the state the caller has just read, which spares reading it once more; if it has changed since, the
+    present one decides.
 
     Raises:
         IllegalTransition: the table, or `only_from`, forbids it; nothing was changed.
@@ -68,16 +72,18 @@ def advance(
         if not is_counted(outcome):
             # Its number is free again: the next attempt is still the contact's nth.
             changes["number"] = None
-    with transaction.atomic():
-        # Ranks never fall, so a loser can lose at most once per state.
-        for _ in AttemptState:
-            old = AttemptState(CallAttempt.objects.values_list("state", flat=True).get(pk=attempt_id))
-            next_state(ATTEMPT_STEPS, old, to)
-            if only_from is not None and old is not only_from:
-                raise IllegalTransition(f"The attempt is {old.value} by now, not {only_from.value}.")
+    old = only_from or seen or _state_of(attempt_id)
+    # Ranks never fall, so a loser can lose at most once per state.
+    for _ in AttemptState:
+        next_state(ATTEMPT_STEPS, old, to)
+        # No savepoint: nothing is raised in here that a transaction around it could go on after.
+        with transaction.atomic(savepoint=False):
             if CallAttempt.objects.filter(pk=attempt_id, state=old).update(**changes):
                 _log(attempt_id, old, to, now=now, reason=reason, outcome=outcome)
-                return CallAttempt.objects.get(pk=attempt_id)
+                return
+        old = _state_of(attempt_id)
+        if only_from is not None and old is not only_from:
+            raise IllegalTransition(f"The attempt is {old.value} by now, not {only_from.value}.")
     raise IllegalTransition("The attempt kept changing under this step.")
 
 
@@ -125,6 +131,7 @@ def end_attempt(
             outcome=outcome,
             hangup_cause=hangup_cause,
             only_from=only_from,
+            seen=AttemptState(attempt.state),
         )
         settle_contact(attempt, end)
         _apply_disposition(attempt, end)
@@ -221,16 +228,18 @@ def _recover(claims: call_tokens.CallTokenClaims, token: str, switch_call_id: st
 
 
 def _connect(attempt: CallAttempt, switch_call_id: str, now: datetime) -> CallAttempt:
-    return advance(
+    advance(
         attempt.pk,
         AttemptState.IN_CALL,
         now=now,
         reason="socket",
         deadline_at=now + timedelta(seconds=settings.MAX_CALL_S + settings.CALL_LOST_S),
+        seen=AttemptState(attempt.state),
         switch_call_id=switch_call_id,
         token_used_at=now,
         answered_at=now,
     )
+    return CallAttempt.objects.get(pk=attempt.pk)
 
 
 def _connect_late(attempt: CallAttempt, switch_call_id: str, now: datetime) -> CallAttempt:
@@ -270,6 +279,10 @@ def _apply_disposition(attempt: CallAttempt, end: AttemptEnd) -> None:
         suppress(
             attempt.phone_number, reason="Asked for during a call", source=SuppressionSource.CALL, now=end.at, call=call
         )
+
+
+def _state_of(attempt_id: UUID) -> AttemptState:
+    return AttemptState(CallAttempt.objects.values_list("state", flat=True).get(pk=attempt_id))
 
 
 def _log(

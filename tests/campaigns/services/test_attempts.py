@@ -49,7 +49,8 @@ def test_advance_follows_the_table_and_logs_or_changes_nothing(old: AttemptState
     outcome = Outcome.NO_ANSWER if new is AttemptState.ENDED else None
     deadline_at = None if new is AttemptState.ENDED else LATER
     if new in ATTEMPT_STEPS[old]:
-        moved = advance(attempt.pk, new, now=LATER, reason="why", outcome=outcome, deadline_at=deadline_at)
+        advance(attempt.pk, new, now=LATER, reason="why", outcome=outcome, deadline_at=deadline_at)
+        moved = CallAttempt.objects.get(pk=attempt.pk)
         assert (moved.state, moved.reason, moved.deadline_at) == (new, "why", deadline_at)
         assert steps_of(attempt)[1:] == [(old, new, "why")]
     else:
@@ -57,6 +58,22 @@ def test_advance_follows_the_table_and_logs_or_changes_nothing(old: AttemptState
             advance(attempt.pk, new, now=LATER, outcome=outcome, deadline_at=deadline_at)
         assert CallAttempt.objects.get(pk=attempt.pk).state == old
         assert len(steps_of(attempt)) == 1
+
+
+def test_advance_is_decided_by_the_present_state_whatever_the_caller_has_seen() -> None:
+    attempt = attempt_in(AttemptState.IN_CALL)
+    with pytest.raises(IllegalTransition):
+        advance(attempt.pk, AttemptState.PLACED, now=LATER, deadline_at=LATER, seen=AttemptState.DISPATCHING)
+    assert len(steps_of(attempt)) == 1
+    advance(
+        attempt.pk,
+        AttemptState.ENDED,
+        now=LATER,
+        reason="why",
+        outcome=Outcome.ANSWERED,
+        seen=AttemptState.PLACED,
+    )
+    assert steps_of(attempt)[1:] == [(AttemptState.IN_CALL, AttemptState.ENDED, "why")]
 
 
 def test_advance_only_from_refuses_another_present_state() -> None:
