@@ -16,7 +16,7 @@ class DialingStop(models.Model):
     at = models.DateTimeField("stopped at")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     reason = models.CharField(max_length=200)
-    kind = models.CharField(max_length=16, choices=StopKind, default=StopKind.OPERATOR)
+    kind = models.CharField(max_length=20, choices=StopKind, default=StopKind.OPERATOR)
     hangs_up = models.BooleanField(
         "hang up live calls",
         default=False,
