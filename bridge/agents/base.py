@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from telephony.protocols.events import TransferTarget
 
@@ -98,7 +98,10 @@ class UserSpeech:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """Words of one side: the agent's are tied to its audio by `item_id`, the customer's by ms of its audio."""
+    """Words of one side: the agent's are tied to its audio by `item_id`, the customer's by ms of its audio.
+
+    Of a `ListeningSession` both sides' are tied to ms of the audio, and the agent is whoever is on the other leg.
+    """
 
     speaker: Speaker
     item_id: str
@@ -193,6 +196,14 @@ class AgentSession(Protocol):
         """What came of a tool call: `{"ok": true, …}`, or `{"ok": false, "error": "…"}`."""
 
     def __aiter__(self) -> AsyncIterator[AgentEvent]: ...
+
+
+@runtime_checkable
+class ListeningSession(AgentSession, Protocol):
+    """One that hears two people talk and says nothing; the bridge then says nothing to them either."""
+
+    async def send_both(self, customer: bytes, other: bytes) -> None:
+        """Both legs' PCM16 mono, in the place of `send_audio`; `other` is empty where the vendor streams one leg."""
 
 
 class Agent(Protocol):

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from bridge.agents.base import Agent, AgentSession, AgentUnavailable, Brief
 from bridge.agents.echo import EchoAgent
+from bridge.agents.listener import ListenerAgent
 from bridge.agents.livecall_grpc.agent import LiveCallAgent
 from bridge.agents.livecall_grpc.config import LiveCallServer
 from bridge.agents.openai_realtime import RealtimeAccess, RealtimeAgent
@@ -30,6 +31,7 @@ FACTORIES: Final[Mapping[str, AgentFactory]] = {
     "scripted": lambda config, _: ScriptedAgent(config),
     "echo": lambda config, _: EchoAgent(config),
     "livecall_grpc": lambda config, installation: LiveCallAgent(config, installation.livecall),
+    "listener": lambda config, _: ListenerAgent(config),
     "openai_realtime": lambda config, installation: RealtimeAgent(config, installation.openai),
 }
 

@@ -19,6 +19,7 @@ from bridge.agents.base import (
     EndCall,
     Expiring,
     Failed,
+    ListeningSession,
     Speaker,
     StopSpeaking,
     ToolCall,
@@ -135,6 +136,7 @@ class Conversation:
 
     async def _hold(self, session: AgentSession) -> Ended | Lost:
         self.is_open, self.barge_in = True, session.barge_in
+        self._call.is_listening = isinstance(session, ListeningSession)
         self.owes_words = session.speaks_first and self._brief.is_agents_turn
         self._tell(self, Opened())
         await self._turn.wait()
@@ -154,14 +156,19 @@ class Conversation:
         if self.number == 1:
             call.counters.resample_delay_ms += resampler.delay_ms
         call.inbox.give_pieces(session.piece_ms)
+        listening = session if isinstance(session, ListeningSession) else None
+        of_other = Resampler(resampler.from_hz, session.input_rate_hz, call.resampler) if listening else None
         fed_ms = 0.0
         try:
             while True:
                 match await call.inbox.get():
-                    case CustomerAudio(pcm=pcm, ended_ms=ended_ms):
+                    case CustomerAudio(pcm=pcm, ended_ms=ended_ms, other=other):
                         fed_ms += len(pcm) * 1000 / (PCM16_SAMPLE_BYTES * resampler.from_hz)
                         call.agent_offset_ms = ended_ms - fed_ms
-                        await session.send_audio(resampler.process(pcm))
+                        if listening is None or of_other is None:
+                            await session.send_audio(resampler.process(pcm))
+                        else:
+                            await listening.send_both(resampler.process(pcm), of_other.process(other))
                     case KeyPressed(digit=digit):
                         await session.send_dtmf(digit)
                     case Interrupted(item_id=item_id, heard_ms=heard_ms) if item_id.startswith(self._prefix):
@@ -203,7 +210,7 @@ class Conversation:
     def _note(self, event: AgentEvent) -> None:
         call = self._call
         match event:
-            case Transcript(speaker=Speaker.AGENT):
+            case Transcript(speaker=Speaker.AGENT) if not call.is_listening:
                 call.turns.agent_said(event, self._prefix)
             case Transcript():
                 call.turns.customer_said(event, call.agent_offset_ms, call.now_ms(), self._prefix)

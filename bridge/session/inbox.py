@@ -16,10 +16,14 @@ MAX_NOTICES: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class CustomerAudio:
-    """PCM16 mono at the vendor's rate; `ended_ms` is when it came, on the call's clock."""
+    """PCM16 mono at the vendor's rate; `ended_ms` is when it came, on the call's clock.
+
+    `other` is the other leg's of the same time, where the vendor streams both.
+    """
 
     pcm: bytes
     ended_ms: float
+    other: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ class AgentInbox:
         while len(entry.pcm) < self._piece_bytes and self._entries and isinstance(self._entries[0], CustomerAudio):
             following = self._entries[0]
             self._entries.popleft()
-            entry = CustomerAudio(entry.pcm + following.pcm, following.ended_ms)
+            entry = CustomerAudio(entry.pcm + following.pcm, following.ended_ms, entry.other + following.other)
         self._audio_bytes -= len(entry.pcm)
         return entry
 

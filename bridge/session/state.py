@@ -80,6 +80,8 @@ class LiveCall:
     to_recording: tuple[Resampler, Resampler]
     # For audio that comes at another rate than the vendor's capabilities say.
     from_odd_rate: Resampler | None = None
+    # For the other leg of a call that is only listened to.
+    other_to_recording: Resampler | None = None
     counters: Counters = field(default_factory=Counters)
     urgent: deque[Flush | EndUtterance] = field(default_factory=deque)
     # Messages that the socket did not take at once.
@@ -93,6 +95,8 @@ class LiveCall:
     transferred_to: str = ""
     # Adds to ms of the audio the agent was given to make ms of the call.
     agent_offset_ms: float = 0.0
+    # Two people talk, and nobody else says anything.
+    is_listening: bool = False
     is_agent_gone: bool = False
     is_agent_broken: bool = False
     is_closed_by_vendor: bool = False
@@ -227,7 +231,12 @@ async def perform(call: LiveCall, action: Action) -> ActionResult:
 
 
 def say_prompt(call: LiveCall, name: str) -> None:
-    """Queue a recorded prompt of the bridge itself; without the recording the call goes on in silence."""
+    """Queue a recorded prompt of the bridge itself; without the recording the call goes on in silence.
+
+    In a call that is only listened to nothing is said.
+    """
+    if call.is_listening:
+        return
     try:
         prompt = call.prompts.get(name)
     except PromptMissing as error:

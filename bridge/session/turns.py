@@ -79,7 +79,10 @@ class TurnBook:
         return tuple(reversed(said))
 
     def customer_said(self, words: Transcript, offset_ms: float, now_ms: float, prefix: str = "") -> None:
-        """Words of the customer; `offset_ms` turns ms of its audio into ms of the call, `prefix` completes the item."""
+        """Words of the customer, or of whom else a listener hears.
+
+        `offset_ms` turns ms of the audio into ms of the call, `prefix` completes the item.
+        """
         if not words.is_final or not words.text:
             return
         start_ms = now_ms if words.start_ms is None else words.start_ms + offset_ms
@@ -87,7 +90,7 @@ class TurnBook:
         self._note(
             Turn(
                 seq=self._customer_seq(prefix + words.item_id if words.item_id else ""),
-                speaker=Speaker.CUSTOMER,
+                speaker=words.speaker,
                 item_id=prefix + words.item_id if words.item_id else "",
                 text=words.text,
                 heard_text=words.text,

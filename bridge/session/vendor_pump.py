@@ -6,6 +6,7 @@ import asyncio
 from typing import assert_never
 
 from bridge.agents.base import BargeIn
+from bridge.audio.recorder import RATE_HZ as RECORDING_HZ
 from bridge.audio.resample import Resampler
 from bridge.audio.vad import SpeechStarted
 from bridge.session.contracts import CloseCode, EndedBy
@@ -105,17 +106,29 @@ def _hear(call: LiveCall, audio: AudioReceived) -> None:
     pcm = audio.pcm if audio.rate_hz == rate_hz else _at_rate(call, audio, rate_hz)
     if not pcm:
         return
+    # Whoever streams both legs says the rate it sends at.
+    other = audio.other or b"" if pcm is audio.pcm else b""
     if call.recorder is not None:
         length_ms = len(pcm) * 1000 / (PCM16_SAMPLE_BYTES * rate_hz)
         call.recorder.customer(now_ms - length_ms, call.to_recording[0].process(pcm))
+        if other and call.is_listening:
+            _record_other(call, now_ms - length_ms, other)
     if not call.is_agent_gone:
-        call.inbox.put_audio(CustomerAudio(pcm, now_ms))
+        call.inbox.put_audio(CustomerAudio(pcm, now_ms, other))
     if (
         call.ear is not None
         and call.barge_in is BargeIn.BRIDGE
         and any(isinstance(change, SpeechStarted) for change in call.ear.feed(pcm))
     ):
         barge_in(call)
+
+
+def _record_other(call: LiveCall, at_ms: float, pcm: bytes) -> None:
+    """The person on the other leg takes the agent's place in the recording."""
+    if call.recorder is not None:
+        if call.other_to_recording is None:
+            call.other_to_recording = Resampler(call.codec.capabilities.in_rate_hz, RECORDING_HZ)
+        call.recorder.agent(at_ms, call.other_to_recording.process(pcm))
 
 
 def _at_rate(call: LiveCall, audio: AudioReceived, rate_hz: int) -> bytes:

@@ -59,6 +59,11 @@ class Listener:
         return self._detector.is_speaking
 
     @property
+    def speaking_ms(self) -> int:
+        """How long the running utterance lasts so far, up to its last sound; 0 in silence."""
+        return self._detector.speaking_ms
+
+    @property
     def talking_ms(self) -> int:
         """How long the customer has been talking, short pauses included; 0 in silence."""
         return self.fed_ms - self._announced_from_ms if self.is_speaking else 0

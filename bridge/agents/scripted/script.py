@@ -17,7 +17,7 @@ BUNDLED_DIR: Final = Path(__file__).parent
 MAX_NODES: Final = 200
 MAX_PHRASES: Final = 30
 KEYS: Final = frozenset("0123456789*#")
-_PHRASE: Final = re.compile(r"[a-z']+( [a-z']+)*")
+PHRASE: Final = re.compile(r"[a-z']+( [a-z']+)*")
 _EXTENSION: Final = re.compile(r"[0-9*#]{1,16}")
 
 
@@ -197,7 +197,7 @@ def _branch(at: _Place) -> Branch:
     phrases = at.texts("hear") if "hear" in at.value else ()
     keys = at.texts("keys") if "keys" in at.value else ()
     for phrase in phrases:
-        if not _PHRASE.fullmatch(phrase):
+        if not PHRASE.fullmatch(phrase):
             raise ScriptError(f"{at.path}.hear: {phrase!r} must be lower-case English words")
     if not set(keys) <= KEYS:
         raise ScriptError(f"{at.path}.keys: keys are 0-9, * and #")

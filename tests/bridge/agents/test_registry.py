@@ -5,12 +5,16 @@ from __future__ import annotations
 import pytest
 
 from bridge.agents.echo import EchoAgent
+from bridge.agents.listener import ListenerAgent
 from bridge.agents.openai_realtime import RealtimeAccess, RealtimeAgent
-from bridge.agents.registry import AgentConfigError, Installation, build_agent
+from bridge.agents.registry import FACTORIES, AgentConfigError, Installation, build_agent
 from bridge.agents.scripted import ScriptedAgent
+from campaigns.enums import AgentKind
 
 
-@pytest.mark.parametrize(("kind", "type_"), [("scripted", ScriptedAgent), ("echo", EchoAgent)])
+@pytest.mark.parametrize(
+    ("kind", "type_"), [("scripted", ScriptedAgent), ("echo", EchoAgent), ("listener", ListenerAgent)]
+)
 def test_registry_builds_each_kind(kind, type_):
     assert isinstance(build_agent(kind, {}, Installation()), type_)
 
@@ -31,3 +35,7 @@ def test_registry_hands_the_installations_key_to_those_who_need_it():
     assert isinstance(agent, RealtimeAgent)
     with pytest.raises(AgentConfigError, match="OPENAI_API_KEY is not set"):
         build_agent("openai_realtime", config, Installation())
+
+
+def test_registry_builds_every_kind_that_can_be_chosen():
+    assert FACTORIES.keys() == set(AgentKind.values)
