@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -22,22 +22,18 @@ from campaigns.admin.base import (
     RecordAdmin,
     changed_values,
     field_values,
-    in_lines,
     pairs_in_lines,
     signed_in,
 )
 from campaigns.admin.campaign_copies import confirm_clone, confirm_filing
 from campaigns.admin.campaign_form import FIELDSETS, IN_WORDS, CampaignForm, lists_of, stored
 from campaigns.admin.campaign_steps import confirm_step
-from campaigns.admin.parameter_field import pairs_of, placeholders_for
+from campaigns.admin.parameter_field import placeholders_for
 from campaigns.admin.rule_override import RulesShown, loosen_rules
+from campaigns.admin.settled_fields import SettledShown
 from campaigns.admin.step_buttons import StepButtons
 from campaigns.enums import CampaignState, ContactState
 from campaigns.models import Campaign, CampaignEvent, Contact
-from campaigns.policies.cadence import parse_cadence
-from campaigns.policies.cadence_text import cadence_in_words
-from campaigns.policies.calling_window import parse_window
-from campaigns.policies.window_text import window_in_words
 from campaigns.queries.overview import Progress, progress_of
 from campaigns.queries.preflight import preflight
 from campaigns.queries.stats import campaign_stats
@@ -79,7 +75,7 @@ class ProgressList(ChangeList):
 
 
 @admin.register(Campaign)
-class CampaignAdmin(StepButtons, RulesShown, OwnerAdmin):
+class CampaignAdmin(StepButtons, RulesShown, SettledShown, OwnerAdmin):
     owned = (Contact, CampaignEvent)
     form = CampaignForm
     list_display = ["name", "show_state", "list_progress", "agent", "trunk", "launched_at"]
@@ -185,26 +181,6 @@ class CampaignAdmin(StepButtons, RulesShown, OwnerAdmin):
             return "–"
         return " ".join(problem.message for problem in preflight(campaign, timezone.now())) or "Ready to launch."
 
-    @display(description="Extensions")
-    def show_extensions(self, campaign: Campaign) -> str:
-        return ", ".join(campaign.extensions) or "–"
-
-    @display(description="Calling window")
-    def show_window(self, campaign: Campaign) -> str:
-        return _lines(lambda: window_in_words(parse_window(campaign.calling_window)))
-
-    @display(description="Waits before the next try")
-    def show_cadence(self, campaign: Campaign) -> str:
-        return _lines(lambda: cadence_in_words(parse_cadence(campaign.cadence)))
-
-    @display(description="Parameters")
-    def show_parameters(self, campaign: Campaign) -> str:
-        return _lines(lambda: [f"{name}: {text}" for name, text in pairs_of(campaign.parameter_template)])
-
-    @display(description="Audio at answer")
-    def show_audio(self, campaign: Campaign) -> str:
-        return "Uploaded" if campaign.audio_file else "–"
-
     def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
         if change:
             values = stored(changed_values(form))
@@ -233,15 +209,6 @@ def _silent_fields(campaign: Campaign | None) -> frozenset[str]:
         "finished_at": campaign.finished_at is not None,
     }
     return frozenset(name for name, is_told in has_something.items() if not is_told)
-
-
-def _lines(tell: Callable[[], Iterable[str]]) -> str:
-    """Lines below each other; why there are none, where what is stored cannot be read."""
-    try:
-        lines = list(tell())
-    except ValueError as error:
-        lines = [str(error)]
-    return in_lines(lines)
 
 
 @admin.register(Contact)
