@@ -159,16 +159,24 @@ def due_contacts(campaign: Campaign, *, now: datetime, limit: int) -> Iterator[C
     yield from _locked_due(waiting, now, limit)
 
 
-def facts_for(contact: Contact, *, now: datetime, frozen_number: str = "", extension: str | None = None) -> DialFacts:
+def facts_for(
+    contact: Contact,
+    *,
+    now: datetime,
+    frozen_number: str = "",
+    extension: str | None = None,
+    is_agent_trusted: bool = False,
+) -> DialFacts:
     """The facts of a contact whose campaign and trunk are loaded, as of now.
 
     `frozen_number` and `extension` are an attempt's; without the latter it is asked whether any is free.
+    `is_agent_trusted` says that the caller has just seen that the agent is not out.
     """
     campaign, trunk = contact.campaign, contact.campaign.trunk
     rules, window = rules_of(campaign, now), window_of(campaign, now)
     zones = zones_for(contact, window)
     standing = standing_of(contact.phone_number, campaign.pk, now)
-    agent_outage = outage_of(campaign.agent_id, now)
+    agent_outage = None if is_agent_trusted else outage_of(campaign.agent_id, now)
     return DialFacts(
         stop_reason=standing.stop_reason,
         campaign_state=CampaignState(campaign.state),

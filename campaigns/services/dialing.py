@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
 import phonenumbers
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import DateTimeField, IntegerField, QuerySet, UUIDField
 
 from campaigns.crash_points import reach
 from campaigns.enums import AttemptState, Outcome, TrunkHold
@@ -33,6 +34,7 @@ from campaigns.policies.parameter_template import Recipient, parse_template
 from campaigns.policies.stream_channels import stream_channel
 from campaigns.queries.agent_outages import outage_of
 from campaigns.queries.dialing import facts_for
+from campaigns.queries.prepared import Given, Prepared
 from campaigns.services import trunks
 from campaigns.services.attempts import advance, end_attempt, placed_deadline, token_keys, unknown_deadline
 from campaigns.services.campaigns import pause_after_refusals
@@ -85,8 +87,13 @@ def mark(attempt_id: UUID, fence: int, *, now: datetime) -> DialOrder | None:
         if attempt is None:
             return None
         contact = attempt.contact
-        _queue_for_trial(contact.campaign.agent_id, now)
-        facts = facts_for(contact, now=now, frozen_number=attempt.phone_number, extension=attempt.extension)
+        facts = facts_for(
+            contact,
+            now=now,
+            frozen_number=attempt.phone_number,
+            extension=attempt.extension,
+            is_agent_trusted=not _queue_for_trial(contact.campaign.agent_id, now),
+        )
         gates = call_test_gates if attempt.is_test else dial_gates
         closed = first_closed(gates(facts, now))
         if closed is not None:
@@ -107,6 +114,7 @@ def mark(attempt_id: UUID, fence: int, *, now: datetime) -> DialOrder | None:
             AttemptState.DISPATCHING,
             now=now,
             reason="marker",
+            seen=AttemptState.CLAIMED,
             deadline_at=now + timedelta(seconds=settings.DISPATCH_LEASE_S),
             dispatched_at=now,
             posts=attempt.posts + 1,
@@ -131,23 +139,13 @@ def release(attempt_id: UUID, *, reason: str, now: datetime, only_from: AttemptS
 
 def apply_verdict(attempt_id: UUID, *, verdict: Verdict, answer: PsrAnswer, now: datetime) -> None:
     """Record what the switch's answer proves. Facts that arrived meanwhile by the socket are kept."""
-    attempt = CallAttempt.objects.select_related("campaign").get(pk=attempt_id)
+    attempt = _POSTED.first(pk=attempt_id)
+    if attempt is None:
+        raise CallAttempt.DoesNotExist(f"There is no attempt {attempt_id}.")
     # In a transaction of its own and first: dying after it costs one contact a short wait, not the trunk its stop.
     _act_on_trunk(attempt.trunk_id, verdict, answer, now)
     try:
-        with transaction.atomic():
-            match verdict.dial:
-                case DialVerdict.PLACED:
-                    _apply_placed(attempt, answer, now)
-                case DialVerdict.REFUSED:
-                    _apply_refused(attempt, verdict, now)
-                case DialVerdict.NOT_SENT:
-                    _apply_not_sent(attempt, verdict, now)
-                case DialVerdict.UNKNOWN:
-                    _apply_unknown(attempt, verdict.reason, now)
-                case _:
-                    assert_never(verdict.dial)
-            reach("result_before_commit")
+        _record(attempt, verdict, answer, now)
     except IllegalTransition as overtaken:
         log.info("answer_overtaken", extra={"attempt_id": str(attempt_id), "detail": overtaken.detail})
     if verdict.dial is DialVerdict.REFUSED:
@@ -158,16 +156,35 @@ def apply_verdict(attempt_id: UUID, *, verdict: Verdict, answer: PsrAnswer, now:
 
 def _lock_claimed(attempt_id: UUID, fence: int, now: datetime) -> CallAttempt | None:
     """The attempt if it is still claimed under this fence and lease, with its contact, campaign and trunk."""
-    claimed = CallAttempt.objects.select_for_update(of=("self",)).filter(
-        pk=attempt_id, fence=fence, state=AttemptState.CLAIMED, deadline_at__gt=now
+    attempt = _CLAIMED.first(pk=attempt_id, fence=fence, now=now)
+    if attempt is not None and attempt.trunk_id == attempt.contact.campaign.trunk_id:
+        attempt.trunk = attempt.contact.campaign.trunk
+    return attempt
+
+
+def _claimed() -> QuerySet[CallAttempt]:
+    lease = {"pk": Given("pk", UUIDField()), "fence": Given("fence", IntegerField())}
+    claimed = CallAttempt.objects.filter(
+        **lease, state=AttemptState.CLAIMED, deadline_at__gt=Given("now", DateTimeField())
     )
-    return claimed.select_related("contact__campaign__trunk", "contact__customer", "trunk").first()
+    return claimed.select_for_update(of=("self",)).select_related("contact__campaign__trunk").order_by()
 
 
-def _queue_for_trial(agent_id: int, now: datetime) -> None:
-    """Where the agent is out, let one worker after the other look whether its trial has been taken."""
-    if outage_of(agent_id, now) is not None:
+def _posted() -> QuerySet[CallAttempt]:
+    return CallAttempt.objects.filter(pk=Given("pk", UUIDField())).select_related("campaign").order_by()
+
+
+# Asked for every call.
+_CLAIMED: Final = Prepared(_claimed)
+_POSTED: Final = Prepared(_posted)
+
+
+def _queue_for_trial(agent_id: int, now: datetime) -> bool:
+    """Where the agent is out, let one worker after the other look whether its trial has been taken; True if it is."""
+    is_out = outage_of(agent_id, now) is not None
+    if is_out:
         Agent.objects.select_for_update().get(pk=agent_id)
+    return is_out
 
 
 def _mint(attempt: CallAttempt, now: datetime) -> str:
@@ -224,24 +241,43 @@ def _act_on_trunk(trunk_id: int, verdict: Verdict, answer: PsrAnswer, now: datet
         trunks.throttle(trunk_id, retry_after_s=verdict.retry_after_s, now=now)
 
 
-def _apply_placed(attempt: CallAttempt, answer: PsrAnswer, now: datetime) -> None:
+def _record(attempt: CallAttempt, verdict: Verdict, answer: PsrAnswer, now: datetime) -> None:
     try:
         with transaction.atomic():
-            advance(
-                attempt.pk,
-                AttemptState.PLACED,
-                now=now,
-                reason="placed",
-                deadline_at=placed_deadline(now, attempt.campaign.ring_timeout_s),
-                switch_call_id=answer.call_id,
-                recording_url=answer.full_recording_url,
-                placed_at=now,
-            )
+            match verdict.dial:
+                case DialVerdict.PLACED:
+                    _apply_placed(attempt, answer, now)
+                case DialVerdict.REFUSED:
+                    _apply_refused(attempt, verdict, now)
+                case DialVerdict.NOT_SENT:
+                    _apply_not_sent(attempt, verdict, now)
+                case DialVerdict.UNKNOWN:
+                    _apply_unknown(attempt, verdict.reason, now)
+                case _:
+                    assert_never(verdict.dial)
+            reach("result_before_commit")
+    except IntegrityError:
+        # Another attempt has that call_id. Caught out here, so that the usual answer needs no savepoint.
+        with transaction.atomic():
+            _report_duplicate_call_id(attempt, now)
+            _apply_unknown(attempt, "duplicate_call_id", now)
+
+
+def _apply_placed(attempt: CallAttempt, answer: PsrAnswer, now: datetime) -> None:
+    try:
+        advance(
+            attempt.pk,
+            AttemptState.PLACED,
+            now=now,
+            reason="placed",
+            seen=AttemptState(attempt.state),
+            deadline_at=placed_deadline(now, attempt.campaign.ring_timeout_s),
+            switch_call_id=answer.call_id,
+            recording_url=answer.full_recording_url,
+            placed_at=now,
+        )
     except IllegalTransition:
         _fill_placed(attempt.pk, answer, now)
-    except IntegrityError:
-        _report_duplicate_call_id(attempt, now)
-        _apply_unknown(attempt, "duplicate_call_id", now)
 
 
 def _fill_placed(attempt_id: UUID, answer: PsrAnswer, now: datetime) -> None:

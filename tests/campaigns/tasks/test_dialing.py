@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -91,6 +93,18 @@ def test_place_call_posts_once_and_records_the_call(campaign: Campaign, psr: Fak
     assert post.authorization == "Bearer trunk-token"
     steps = [AttemptState.CLAIMED, AttemptState.DISPATCHING, AttemptState.PLACED]
     assert list(AttemptLog.objects.order_by("id").values_list("to_state", flat=True)) == steps
+
+
+def test_a_placed_call_takes_ten_statements(campaign: Campaign) -> None:
+    """Marker: attempt, agent, dates, standing, earlier calls, step and log. Answer: attempt, step and log."""
+    due_contact(campaign)
+    attempt = claim(campaign)
+    with CaptureQueriesContext(connection) as queries:
+        assert place(attempt).state == AttemptState.PLACED
+    around = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "SELECT clock_timestamp")
+    asked = [query["sql"] for query in queries if not query["sql"].startswith(around)]
+    # The last one is this test's own.
+    assert len(asked[:-1]) == 10
 
 
 def test_place_call_sends_the_parameters_of_the_customer(campaign: Campaign, psr: FakePsr) -> None:
