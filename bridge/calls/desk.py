@@ -8,7 +8,7 @@ import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import lru_cache, partial
@@ -30,9 +30,10 @@ from bridge.calls.pulse import LoopLag
 from bridge.calls.recordings import Recordings
 from bridge.calls.records import do_request, end_record, findings_record, replay, request_record, turn_record
 from bridge.calls.unwritten import Unwritten, draft_of, plain_answers
-from bridge.session import Action, ActionResult, CallSummary, EndedBy, Findings, Turn
+from bridge.session import Action, ActionResult, CallSummary, EndedBy, Findings, Stop, Turn
 from campaigns.errors import BadCallToken, CallRefused, CallRequestRefused
 from campaigns.policies import call_tokens
+from campaigns.queries.calling_rules import calls_to_hang_up
 from campaigns.services import bridge_nodes
 from campaigns.services.attempts import token_keys
 from campaigns.services.calls import CallEnd, OpenedCall, finish_call, open_psr_call, touch_calls
@@ -48,6 +49,8 @@ PUBLISH_DEADLINE_S: Final = 1.0
 REQUEST_DEADLINE_S: Final = 1.5
 KEEP_DEADLINE_S: Final = 0.4
 WRITE_EVERY_S: Final = 1.0
+# An operator's stop is obeyed within two seconds, the hang-up itself included.
+HEED_STOPS_EVERY_S: Final = 0.5
 NODE_HEARTBEAT_S: Final = 5.0
 CALL_HEARTBEAT_S: Final = 10.0
 REPAIR_EVERY_S: Final = 60.0
@@ -56,10 +59,10 @@ MAX_WAITING_ENDS: Final = 2_000
 
 @dataclass(slots=True)
 class LiveEntry:
-    """A call on this process; setting `stop` ends it politely."""
+    """A call on this process; its `stop` ends it."""
 
     call_id: UUID
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    stop: Stop = field(default_factory=Stop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,7 @@ class CallDesk:
         """Count a call that was opened among this process's, until it is finished."""
         entry = self._live[opened.call_id] = LiveEntry(opened.call_id)
         if self._has_stopped:
-            entry.stop.set()
+            entry.stop.politely()
         return entry
 
     def turn(self, call_id: UUID, turn: Turn) -> None:
@@ -199,7 +202,7 @@ class CallDesk:
         """End every call politely, those that are being opened too."""
         self._has_stopped = True
         for entry in self._live.values():
-            entry.stop.set()
+            entry.stop.politely()
 
     async def run(self) -> None:
         """Write what waits, show that process and calls live, and repair what dead processes left; until cancelled."""
@@ -208,6 +211,7 @@ class CallDesk:
             group.create_task(_every(FLUSH_EVERY_S, self.journal.flush))
             group.create_task(_every(REPAIR_EVERY_S, self.replay_journals))
             group.create_task(self._lag.watch())
+            group.create_task(_every(HEED_STOPS_EVERY_S, partial(_heed_stops, self._database, self._live)))
             group.create_task(_every(NODE_HEARTBEAT_S, self._beat_node))
             group.create_task(_every(self._call_heartbeat_s, self._touch))
             group.create_task(_every(REPAIR_EVERY_S, self.recordings.repair))
@@ -322,6 +326,16 @@ async def _every(period_s: float, work: Callable[[], Awaitable[object]]) -> None
         except Exception:  # the top of a management loop: live calls must not end because a round of it broke
             logger.exception("round broke")
         await asyncio.sleep(period_s)
+
+
+async def _heed_stops(database: DatabaseThreads, live: Mapping[UUID, LiveEntry]) -> None:
+    """Hang up what an operator wants hung up. While the database does not answer, calls go on."""
+    if not live:
+        return
+    with suppress(DatabaseError, TimeoutError):
+        for call_id in await database.run(partial(calls_to_hang_up, list(live))):
+            if entry := live.get(call_id):
+                entry.stop.at_once()
 
 
 def _end_of(summary: CallSummary, recording_path: str) -> CallEnd:

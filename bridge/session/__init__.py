@@ -22,6 +22,7 @@ from bridge.session.contracts import (
     PrepareTransfer,
     ScheduleCallback,
     Sink,
+    Stop,
     Turn,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "PrepareTransfer",
     "ScheduleCallback",
     "Sink",
+    "Stop",
     "Turn",
     "bridge_call",
 ]

@@ -11,7 +11,7 @@ from bridge.agents.base import Agent, Brief
 from bridge.audio.recorder import Recorder, Recording
 from bridge.audio.resample import Method
 from bridge.session.agent_pump import converse
-from bridge.session.contracts import CallSummary, Clock, CloseCode, EndedBy, Leg, Limits, Sink, WallClock
+from bridge.session.contracts import CallSummary, Clock, CloseCode, EndedBy, Leg, Limits, Sink, Stop, WallClock
 from bridge.session.state import CallOver, LiveCall, open_call, stop_for_drain
 from bridge.session.vendor_pump import hear_vendor
 from bridge.session.voice_pump import speak_to_vendor, transmit
@@ -37,12 +37,12 @@ async def bridge_call(
     *,
     recorder: Recorder | None = None,
     resampler: Method = Method.FIR,
-    stop: asyncio.Event | None = None,
+    stop: Stop | None = None,
     wall_clock: WallClock | None = None,
 ) -> CallSummary:
     """Carry one conversation between a vendor's leg and an agent until either ends it; how it went.
 
-    `stop` ends it politely from outside. `wall_clock` is the machine's unless given. Whatever happens, the vendor is
+    `stop` ends it from outside. `wall_clock` is the machine's unless given. Whatever happens, the vendor is
     hung up, the agent closed, the recording completed and `sink.ended` told exactly once; an error of our own is then
     raised on, a cancellation too.
     """
@@ -75,7 +75,7 @@ def _time_of_day() -> datetime:
     return datetime.now(UTC)
 
 
-async def _run_pumps(call: LiveCall, agent: Agent, stop: asyncio.Event | None) -> CallOver:
+async def _run_pumps(call: LiveCall, agent: Agent, stop: Stop | None) -> CallOver:
     over = CallOver(EndedBy.BRIDGE_ERROR, CloseCode.INTERNAL, "the pumps stopped by themselves")
     task = asyncio.current_task()
     requested = task.cancelling() if task else 0
@@ -94,8 +94,9 @@ async def _run_pumps(call: LiveCall, agent: Agent, stop: asyncio.Event | None) -
     return over
 
 
-async def _obey_stop(call: LiveCall, stop: asyncio.Event) -> None:
-    await stop.wait()
+async def _obey_stop(call: LiveCall, stop: Stop) -> None:
+    if await stop.wait():
+        raise CallOver(EndedBy.STOPPED, CloseCode.NORMAL)
     stop_for_drain(call)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +31,7 @@ class EndedBy(StrEnum):
     AGENT_FAILED = "agent_failed"
     PEER_VIOLATION = "peer_violation"
     DRAIN = "drain"
+    STOPPED = "stopped_by_operator"
     BRIDGE_ERROR = "bridge_error"
 
 
@@ -47,6 +49,33 @@ class CloseCode:
     DUPLICATE = 4409
     GONE = 4410
     FLOOD = 4429
+
+
+class Stop:
+    """A wish from outside that a call end; the first that is told decides how."""
+
+    def __init__(self) -> None:
+        self._told = asyncio.Event()
+        self._is_at_once = False
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the call is to end."""
+        return self._told.is_set()
+
+    def politely(self) -> None:
+        """The process leaves: the customer hears a word of regret first."""
+        self._told.set()
+
+    def at_once(self) -> None:
+        """An operator wants nothing more to be said."""
+        self._is_at_once = self._is_at_once or not self.is_told
+        self._told.set()
+
+    async def wait(self) -> bool:
+        """Wait until it is told; whether the call is to end at once."""
+        await self._told.wait()
+        return self._is_at_once
 
 
 class Leg(Protocol):

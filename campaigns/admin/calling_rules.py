@@ -20,6 +20,7 @@ from campaigns.errors import ImportRefused
 from campaigns.models import BlackoutDate, DialingStop, DncList, DncNumber, DncVersion
 from campaigns.policies.blackout_text import parse_blackouts
 from campaigns.policies.country_codes import read_countries
+from campaigns.queries.calls import placed_live_calls
 from campaigns.services import definitions
 from campaigns.services.blackouts import add_blackouts, remove_blackout
 from campaigns.services.dialing_stops import resume_dialing, stop_dialing
@@ -32,7 +33,7 @@ from campaigns.tasks.sending import send
 class DialingStopAdmin(ModelAdmin):
     """Adding a row stops all dialing; lifting is an action. What was is the record and stays."""
 
-    list_display = ["at", "reason", "by", "show_state", "lifted_at", "lifted_by"]
+    list_display = ["at", "reason", "by", "hangs_up", "show_state", "lifted_at", "lifted_by"]
     list_select_related = ["by", "lifted_by"]
     actions = ["lift"]
 
@@ -41,7 +42,21 @@ class DialingStopAdmin(ModelAdmin):
         return "in force" if stop.lifted_at is None else "lifted"
 
     def get_fields(self, request: HttpRequest, obj: DialingStop | None = None) -> list[str]:
-        return ["reason"] if obj is None else ["at", "by", "reason", "lifted_at", "lifted_by"]
+        if obj is None:
+            return ["reason", "hangs_up"]
+        return ["at", "by", "kind", "reason", "hangs_up", "lifted_at", "lifted_by"]
+
+    def get_form(
+        self, request: HttpRequest, obj: DialingStop | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if "hangs_up" in form.base_fields:
+            live = placed_live_calls().count()
+            form.base_fields["hangs_up"].help_text = (
+                f"{live:,} calls that campaigns have placed are live now. They are ended at once, in the middle of a "
+                "word, and so are those still ringing when they are answered. Else they go on to their end."
+            )
+        return form
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -55,9 +70,11 @@ class DialingStopAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: DialingStop, form: Any, change: bool) -> None:
         entered = form.cleaned_data
-        stop = stop_dialing(reason=entered["reason"], user=signed_in(request), now=timezone.now())
+        hangs_up = entered["hangs_up"]
+        stop = stop_dialing(reason=entered["reason"], user=signed_in(request), now=timezone.now(), hangs_up=hangs_up)
         obj.pk, obj.at = stop.pk, stop.at
-        messages.warning(request, "Nothing is dialed any more. Live calls go on.")
+        what = "are being hung up" if hangs_up else "go on to their end"
+        messages.warning(request, f"Nothing is dialed any more. {placed_live_calls().count():,} live calls {what}.")
 
     @admin.action(description="Let dialing go on: lift every stop", permissions=["lift"])
     def lift(self, request: HttpRequest, chosen: QuerySet[DialingStop]) -> None:

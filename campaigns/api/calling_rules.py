@@ -32,8 +32,8 @@ TEXT_MAX_CHARS = 100_000
 class DialingStopSerializer(StrictModelSerializer[DialingStop]):
     class Meta:
         model = DialingStop
-        fields = ["id", "reason", "at", "lifted_at"]
-        read_only_fields = ["id", "at", "lifted_at"]
+        fields = ["id", "reason", "hangs_up", "kind", "at", "lifted_at"]
+        read_only_fields = ["id", "kind", "at", "lifted_at"]
 
 
 class LiftedSerializer(serializers.Serializer[Any]):
@@ -47,9 +47,15 @@ class DialingStopView(ReadOnlyView):
     serializer_class = DialingStopSerializer
 
     def create(self, request: Request) -> Response:
-        """Stop all dialing at once; live calls go on."""
-        reason = self.checked(request)["reason"]
-        return self.shown(stop_dialing(reason=reason, user=token_of(request).user, now=timezone.now()), is_new=True)
+        """Stop all dialing at once; live calls go on, unless `hangs_up`."""
+        wanted = self.checked(request)
+        stop = stop_dialing(
+            reason=wanted["reason"],
+            hangs_up=wanted.get("hangs_up", False),
+            user=token_of(request).user,
+            now=timezone.now(),
+        )
+        return self.shown(stop, is_new=True)
 
     @extend_schema(request=None, responses=LiftedSerializer)
     @action(detail=False, methods=["post"])

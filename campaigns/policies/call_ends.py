@@ -11,7 +11,9 @@ from campaigns.policies.outcomes import outcome_of
 # Source: reliability.md E.2, after-attempt policy.
 MIN_TALK_MS = 10_000
 
-_OUR_FAULT = frozenset({EndedBy.AGENT_FAILED, EndedBy.BRIDGE_ERROR, EndedBy.INTERRUPTED, EndedBy.DRAIN})
+OUR_FAULT = frozenset(
+    {EndedBy.AGENT_FAILED, EndedBy.BRIDGE_ERROR, EndedBy.INTERRUPTED, EndedBy.DRAIN, EndedBy.STOPPED}
+)
 _ENDED_BY: Mapping[str, EndedBy] = {
     **{kind.value: kind for kind in EndedBy},
     # PSR's `closed` does not say who hung up; when it comes first, it was not us.
@@ -26,6 +28,6 @@ def ended_by_of(text: str) -> EndedBy:
 
 def outcome_of_call(*, ended_by: EndedBy, disposition: str, talk_ms: int) -> Outcome:
     """The outcome of an attempt that became a call; `talk_ms` is the length of everything said by both sides."""
-    if ended_by in _OUR_FAULT and talk_ms < MIN_TALK_MS:
+    if ended_by in OUR_FAULT and talk_ms < MIN_TALK_MS:
         return Outcome.FAILED
     return outcome_of(Outcome.ANSWERED, disposition)

@@ -18,7 +18,7 @@ from campaigns.queries.prepared import Given, Prepared
 LOOK_BACK: Final = timedelta(days=1)
 LOOK_BACK_CALLS: Final = 200
 # What ended by our own fault says nothing of the agent.
-_NO_RESULT: Final = frozenset({EndedBy.BRIDGE_ERROR, EndedBy.INTERRUPTED, EndedBy.DRAIN})
+_NO_RESULT: Final = frozenset({EndedBy.BRIDGE_ERROR, EndedBy.INTERRUPTED, EndedBy.DRAIN, EndedBy.STOPPED})
 _RESULTS: Final[Mapping[bool, AgentResult]] = {False: AgentResult.FAILED, True: AgentResult.BROKEN}
 
 

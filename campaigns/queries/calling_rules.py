@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -20,6 +21,7 @@ from django.utils import timezone
 from campaigns.enums import AttemptState, DncVersionState, Outcome, RuleProfileName
 from campaigns.models import (
     BlackoutDate,
+    Call,
     CallAttempt,
     Campaign,
     Contact,
@@ -144,6 +146,14 @@ def _standing() -> QuerySet[Campaign, Any]:
 def stops_in_force() -> QuerySet[DialingStop]:
     """The stops of all dialing that nobody has lifted."""
     return DialingStop.objects.filter(lifted_at=None).order_by("id")
+
+
+def calls_to_hang_up(call_ids: Iterable[UUID]) -> list[UUID]:
+    """Which of these live calls campaigns have placed, while a stop that hangs up is in force; else none."""
+    if not stops_in_force().filter(hangs_up=True).exists():
+        return []
+    placed = Call.objects.filter(pk__in=call_ids, attempt__isnull=False, ended_at=None)
+    return list(placed.values_list("pk", flat=True))
 
 
 def suppressions(campaign_id: int | Given | None, now: datetime | Given) -> QuerySet[SuppressedNumber]:

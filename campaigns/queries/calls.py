@@ -75,6 +75,11 @@ def live_calls() -> QuerySet[Call]:
     return listed_calls().filter(pk__in=live_call_ids())
 
 
+def placed_live_calls() -> QuerySet[Call]:
+    """Calls that campaigns have placed and that have not ended: those a stop of all dialing may hang up."""
+    return Call.objects.filter(pk__in=live_call_ids(), attempt__isnull=False)
+
+
 def dispositions() -> list[str]:
     """Every disposition calls have been given, in alphabetical order."""
     return list(

@@ -16,6 +16,7 @@ from campaigns.enums import CampaignState, Role, TrunkHold
 from campaigns.errors import CallTestRefused, CampaignNotReady, CampaignsError
 from campaigns.models import Campaign
 from campaigns.queries.approvals import is_waiting
+from campaigns.queries.calls import placed_live_calls
 from campaigns.queries.contacts import contacts_matching
 from campaigns.queries.live import CampaignNow, campaign_now
 from campaigns.queries.overview import progress_of
@@ -32,6 +33,7 @@ from campaigns.web.charts import contact_segments
 from campaigns.web.forms import ContactFilterForm
 from campaigns.web.live.parts import campaign_context
 from campaigns.web.paging import one_page
+from campaigns.web.stops import may_stop
 
 STEPS: Mapping[CampaignAction, Callable[..., Campaign]] = {
     CampaignAction.LAUNCH: lifecycle.launch,
@@ -101,6 +103,8 @@ def show_campaign(request: HttpRequest, campaign_id: int) -> HttpResponse:
         "shows_numbers": shows_numbers,
         "live_path": f"/live/campaigns/{campaign_id}",
         "may_test": Role.MANAGER in roles_of(user),
+        "may_stop": may_stop(user),
+        "placed_live": placed_live_calls().count(),
         "may_approve": is_waiting(found.campaign) and Role.MANAGER in roles_of(user) and not _has_asked(found, user),
         "may_release_trunk": found.campaign.trunk.hold != TrunkHold.NONE and Role.MANAGER in roles_of(user),
         "buttons": [(action.value, *WORDS[action][:2]) for action in ROLES_FOR if may(user, action)],

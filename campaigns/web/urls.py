@@ -19,6 +19,7 @@ from campaigns.web.contacts import list_customer_lists, show_contact
 from campaigns.web.overview import show_overview
 from campaigns.web.preflight import show_preflight
 from campaigns.web.recordings import play_recording
+from campaigns.web.stops import stop_all_dialing
 
 sign_in = LoginView.as_view(template_name="pages/sign_in.html", redirect_authenticated_user=True)
 
@@ -30,6 +31,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("campaigns/<int:campaign_id>/approve/", approve_launch, name="approve_launch"),
     path("campaigns/<int:campaign_id>/test-call/", place_test_call, name="test_call"),
     path("campaigns/<int:campaign_id>/release-trunk/", release_trunk, name="release_trunk"),
+    path("campaigns/<int:campaign_id>/stop-all/", stop_all_dialing, name="stop_all_dialing"),
     path("campaigns/<int:campaign_id>/<str:action>/", step_campaign, name="campaign_step"),
     path("contacts/<int:contact_id>/", show_contact, name="contact"),
     path("calls/", list_calls, name="calls"),

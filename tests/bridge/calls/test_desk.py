@@ -276,7 +276,7 @@ def test_call_that_was_being_opened_when_all_were_stopped_is_stopped_too(desk):
             desk.is_draining = True
             desk.stop_all()
             _, entry = await desk.open(token=token, vendor_call_id="psr-1", query={})
-        assert entry.stop.is_set()
+        assert entry.stop.is_told
         await desk.close()
 
     asyncio.run(scenario())

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,6 +48,11 @@ for _ in range(int(sys.argv[1])):
     attempt.token_digest = call_tokens.digest(token)
     attempt.save()
     print(token)
+"""
+
+STOP_AND_HANG_UP = """
+INSERT INTO campaigns_dialingstop (at, reason, kind, hangs_up)
+VALUES (datetime('now'), 'The agent says wrong things', 'operator', 1)
 """
 
 
@@ -176,6 +182,36 @@ def test_bridge_refuses_before_accepting(bridge, token, query, headers, status):
         return refused.value.response.status_code
 
     assert asyncio.run(attempt()) == status
+
+
+def test_an_operators_stop_hangs_up_what_was_placed(bridge):
+    tokens = bridge.tokens(2)
+
+    async def talk(token: str, number: int, talking: asyncio.Barrier) -> float:
+        """Seconds from the stop to the hang-up."""
+        codec, stopped_s = PsrClientCodec(f"psr-{number}", Channel.MONO_A), 0.0
+        async with connect(bridge.url(token, f"call_id=psr-{number}&tenant=acme")) as ws:
+            await ws.send(codec.connected(NOW_MS))
+            if await talking.wait() == 0:
+                bridge.rows(STOP_AND_HANG_UP)
+            stopped_s = asyncio.get_running_loop().time()
+            async with asyncio.timeout(10):
+                while json.loads(await ws.recv())["event"] != "hangup":
+                    pass
+            return asyncio.get_running_loop().time() - stopped_s
+
+    async def scenario() -> list[float]:
+        talking = asyncio.Barrier(2)
+        async with asyncio.TaskGroup() as group:
+            calls = [group.create_task(talk(token, n, talking)) for n, token in enumerate(tokens)]
+        return [call.result() for call in calls]
+
+    assert max(asyncio.run(scenario())) < 2
+    eventually = time.monotonic() + 5
+    while bridge.rows("SELECT count(*) FROM campaigns_call WHERE ended_by = ''") != [(0,)]:
+        assert time.monotonic() < eventually
+        time.sleep(0.05)
+    assert bridge.rows("SELECT ended_by FROM campaigns_call") == [("stopped_by_operator",)] * 2
 
 
 def test_bridge_says_goodbye_when_it_must_leave(bridge):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bridge.agents.base import AgentEvent, AgentUnavailable, BargeIn, Brief
-from bridge.session import Action, ActionResult, CallSummary, Findings, Limits, Turn, bridge_call
+from bridge.session import Action, ActionResult, CallSummary, Findings, Limits, Stop, Turn, bridge_call
 from telephony.errors import LocalProtocolError, RemoteProtocolError
 from telephony.protocols.events import (
     AudioReceived,
@@ -335,6 +335,7 @@ async def play_call(
     limits: Limits | None = None,
     brief: Brief | None = None,
     stop_at_s: float | None = None,
+    cut_at_s: float | None = None,
     leg_stalls: bool = False,
     leg_takes_s: float = 0.0,
     recorder=None,
@@ -348,9 +349,11 @@ async def play_call(
         sink or MemorySink(),
     )
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    stop = Stop()
     if stop_at_s is not None:
-        loop.call_later(stop_at_s, stop.set)
+        loop.call_later(stop_at_s, stop.politely)
+    if cut_at_s is not None:
+        loop.call_later(cut_at_s, stop.at_once)
     async with asyncio.TaskGroup() as group:
         playing = group.create_task(leg.play())
         summary = await bridge_call(

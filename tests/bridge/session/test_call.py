@@ -406,6 +406,13 @@ def test_stop_from_outside_says_sorry_and_hangs_up():
     assert [turn.item_id for turn in call.sink.turns] == ["a", "bridge-apology-1"]
 
 
+def test_stop_at_once_cuts_the_agent_short():
+    call = run(play_call(talks_forever, says(*sentence("a", "a long story", 20)), cut_at_s=5))
+    assert call.summary.ended_by is EndedBy.STOPPED
+    assert call.leg.said_at("hangup") == pytest.approx(5, abs=0.1)
+    assert [turn.item_id for turn in call.sink.turns] == ["a"]
+
+
 def test_cancelled_call_still_hangs_up_and_reports_once():
     async def scenario():
         played = []

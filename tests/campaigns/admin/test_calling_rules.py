@@ -14,6 +14,7 @@ from campaigns.models import BlackoutDate, Campaign, CampaignEvent, DialingStop,
 from campaigns.queries.calling_rules import is_suppressed, rules_of
 from campaigns.services.dnc_lists import load_block
 from tests.campaigns.admin.conftest import NOW, PHONE
+from tests.factories import make_call
 
 ADD_STOP = "admin:campaigns_dialingstop_add"
 WHY = "Agreed in writing with all of them."
@@ -21,9 +22,9 @@ WHY = "Agreed in writing with all of them."
 
 def test_a_manager_stops_all_dialing_and_lifts_the_stop(admin_client, admin_user) -> None:
     told = admin_client.post(reverse(ADD_STOP), {"reason": "Wrong list"}, follow=True)
-    assert "Nothing is dialed any more." in told.text
+    assert "Nothing is dialed any more. 0 live calls go on to their end." in told.text
     stop = DialingStop.objects.get()
-    assert (stop.reason, stop.by, stop.lifted_at) == ("Wrong list", admin_user, None)
+    assert (stop.reason, stop.by, stop.hangs_up, stop.lifted_at) == ("Wrong list", admin_user, False, None)
     assert "All dialing is stopped." in admin_client.get(reverse("admin:index")).text
     listed = reverse("admin:campaigns_dialingstop_changelist")
     for expected in ("1 stops were lifted.", "No stop was in force."):
@@ -31,6 +32,14 @@ def test_a_manager_stops_all_dialing_and_lifts_the_stop(admin_client, admin_user
         assert expected in told.text
     stop.refresh_from_db()
     assert stop.lifted_by == admin_user
+
+
+def test_a_stop_may_hang_up_and_says_how_many_calls_are_live(admin_client) -> None:
+    make_call(duration_s=None)
+    assert "1 calls that campaigns have placed are live now" in admin_client.get(reverse(ADD_STOP)).text
+    told = admin_client.post(reverse(ADD_STOP), {"reason": "Wrong words", "hangs_up": "on"}, follow=True)
+    assert "1 live calls are being hung up." in told.text
+    assert DialingStop.objects.get().hangs_up
 
 
 def test_a_stop_is_neither_edited_nor_deleted(admin_client) -> None:

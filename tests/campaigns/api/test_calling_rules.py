@@ -21,12 +21,21 @@ def test_a_supervisor_stops_all_dialing_and_a_manager_lifts_it(supervisor, manag
     stopped = supervisor.post("/api/v1/dialing-stops/", {"reason": "Wrong list"})
     assert (stopped.status_code, stopped.json()["reason"], stopped.json()["lifted_at"]) == (201, "Wrong list", None)
     assert DialingStop.objects.get().by == User.objects.get(username="api-supervisor")
+    assert (stopped.json()["hangs_up"], stopped.json()["kind"]) == (False, "operator")
     assert supervisor.post("/api/v1/dialing-stops/lift/").status_code == 403
     assert manager.post("/api/v1/dialing-stops/lift/").json() == {"lifted": 1}
     assert manager.get("/api/v1/dialing-stops/").json()["results"][0]["lifted_at"] is not None
 
 
-@pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "x" * 201}, {"reason": 1}])
+def test_a_stop_may_hang_up_live_calls(supervisor) -> None:
+    stopped = supervisor.post("/api/v1/dialing-stops/", {"reason": "Wrong words", "hangs_up": True})
+    assert (stopped.status_code, stopped.json()["hangs_up"]) == (201, True)
+    assert DialingStop.objects.get().hangs_up
+
+
+@pytest.mark.parametrize(
+    "body", [{"reason": "r", "hangs_up": "soon"}, {}, {"reason": ""}, {"reason": "x" * 201}, {"reason": 1}]
+)
 def test_a_stop_needs_a_reason(manager, body) -> None:
     assert (manager.post("/api/v1/dialing-stops/", body).status_code, DialingStop.objects.count()) == (422, 0)
 

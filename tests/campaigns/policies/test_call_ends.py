@@ -23,7 +23,7 @@ def test_ended_by_of_every_word(word, ended_by):
 @pytest.mark.parametrize("ended_by", EndedBy)
 @pytest.mark.parametrize("talk_ms", [MIN_TALK_MS - 1, MIN_TALK_MS])
 def test_only_our_own_faults_undo_a_conversation_and_only_a_short_one(ended_by, talk_ms):
-    ours = {EndedBy.AGENT_FAILED, EndedBy.BRIDGE_ERROR, EndedBy.INTERRUPTED, EndedBy.DRAIN}
+    ours = {EndedBy.AGENT_FAILED, EndedBy.BRIDGE_ERROR, EndedBy.INTERRUPTED, EndedBy.DRAIN, EndedBy.STOPPED}
     is_failed = ended_by in ours and talk_ms < MIN_TALK_MS
 
     found = outcome_of_call(ended_by=ended_by, disposition="", talk_ms=talk_ms)

@@ -66,7 +66,7 @@ def test_three_failures_of_ten_are_an_outage(agent) -> None:
     assert found.since == OUT_AT + timedelta(seconds=9)
 
 
-@pytest.mark.parametrize("ended_by", [EndedBy.BRIDGE_ERROR, EndedBy.INTERRUPTED, EndedBy.DRAIN])
+@pytest.mark.parametrize("ended_by", [EndedBy.BRIDGE_ERROR, EndedBy.INTERRUPTED, EndedBy.DRAIN, EndedBy.STOPPED])
 def test_our_own_faults_neither_make_nor_end_an_outage(agent, ended_by) -> None:
     for number in range(10):
         end_call(agent, ended_by, OUT_AT + timedelta(seconds=number))

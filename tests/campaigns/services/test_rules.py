@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from campaigns.enums import CampaignState, RuleProfileName
 from campaigns.errors import RulesKept
 from campaigns.models import BlackoutDate, BridgeNode, CallAttempt, Campaign, CampaignEvent, DialingStop
-from campaigns.queries.calling_rules import rules_of, window_of
+from campaigns.queries.calling_rules import calls_to_hang_up, rules_of, window_of
 from campaigns.queries.dialing import dialable_trunk_ids
 from campaigns.services.blackouts import add_blackouts, remove_blackout
 from campaigns.services.campaigns import clone
@@ -19,7 +19,7 @@ from campaigns.services.claiming import claim_due
 from campaigns.services.dialing import mark
 from campaigns.services.dialing_stops import resume_dialing, stop_dialing
 from campaigns.services.rule_overrides import override_rules
-from tests.factories import NOW, make_campaign, make_contact, make_user
+from tests.factories import NOW, make_call, make_campaign, make_contact, make_stream_call, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -66,6 +66,19 @@ def test_a_stop_holds_before_the_next_marker_and_the_next_claim() -> None:
         ("dialing_resumed", "All dialing goes on."),
     ]
     assert log_of(draft) == []
+
+
+def test_a_stop_hangs_up_only_what_campaigns_have_placed_and_only_where_that_was_said() -> None:
+    placed, inbound = make_call(duration_s=None), make_stream_call(duration_s=None)
+    calls = [placed.pk, inbound.pk, make_call().pk]
+    stop_dialing(reason="Wrong list", user=None, now=NOW)
+    assert calls_to_hang_up(calls) == []
+    stop_dialing(reason="Wrong words", user=None, now=NOW, hangs_up=True)
+    assert calls_to_hang_up(calls) == [placed.pk]
+    assert calls_to_hang_up([inbound.pk]) == []
+    assert CampaignEvent.objects.filter(message__startswith="All dialing was stopped and live calls hung up").exists()
+    resume_dialing(user=None, now=NOW)
+    assert calls_to_hang_up(calls) == []
 
 
 def test_a_stop_remembers_who_and_why(user: User) -> None:
