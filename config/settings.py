@@ -182,6 +182,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "campaigns.admin.site.mark"}],
     "STYLES": ["campaigns.admin.site.style_sheet"],
     "SHOW_HISTORY": True,
+    "LOGIN": {"form": "campaigns.sign_in.AdminSignInForm"},
     # The pages' indigo; 600 is --accent of static/css/tokens.css, 400 its form on dark ground.
     "COLORS": {
         "primary": {

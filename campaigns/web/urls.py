@@ -6,6 +6,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.cache import never_cache
 
+from campaigns.sign_in import SignInForm
 from campaigns.web.calls import list_calls, show_call, show_waveform
 from campaigns.web.campaigns import (
     approve_launch,
@@ -21,7 +22,9 @@ from campaigns.web.preflight import show_preflight
 from campaigns.web.recordings import play_recording
 from campaigns.web.stops import stop_all_dialing
 
-sign_in = LoginView.as_view(template_name="pages/sign_in.html", redirect_authenticated_user=True)
+sign_in = LoginView.as_view(
+    template_name="pages/sign_in.html", authentication_form=SignInForm, redirect_authenticated_user=True
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", show_overview, name="overview"),
