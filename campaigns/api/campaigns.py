@@ -242,7 +242,7 @@ class CampaignView(ReadOnlyView):
         )
 
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change a campaign. Once launched, only its name, lists, pace, caps, cadence and calling window can change."""
+        """Change a campaign. Once launched, only name, lists, extensions, pace, caps, cadence and window can change."""
         row, user = self.get_object(), token_of(request).user
         campaign = definitions.change_campaign(row.pk, self.checked(request, row), user=user, now=timezone.now())
         if campaign.lists_followed_to is not None:

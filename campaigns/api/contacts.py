@@ -92,6 +92,7 @@ class CallAttemptSerializer(StrictModelSerializer[CallAttempt]):
             "outcome",
             "reason",
             "hangup_cause",
+            "extension",
             "switch_call_id",
             "is_counted",
             "allowed_by",

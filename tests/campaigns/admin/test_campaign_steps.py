@@ -145,6 +145,21 @@ def form_of(campaign: Campaign, **fields) -> dict[str, object]:
     } | fields
 
 
+def test_extensions_are_written_with_commas_and_may_change_while_it_runs(admin_client, campaign):
+    admin_client.post(change(campaign), form_of(campaign, app="dial", extensions="101, 102,101"))
+    campaign.refresh_from_db()
+    assert (campaign.app, campaign.extensions) == ("dial", ["101", "102"])
+    Campaign.objects.update(state=CampaignState.RUNNING, launched_at=NOW)
+    assert 'value="101, 102"' in admin_client.get(change(campaign)).text
+    refused = admin_client.post(change(campaign), form_of(campaign, extensions=""))
+    assert "With dial, write the 2 to 6 digits of each extension" in refused.text
+    admin_client.post(change(campaign), form_of(campaign, extensions="103"))
+    campaign.refresh_from_db()
+    assert campaign.extensions == ["103"]
+    Campaign.objects.update(state=CampaignState.FINISHED)
+    assert "103" in admin_client.get(change(campaign)).text
+
+
 def parameters(*rows: tuple[str, str]) -> dict[str, list[str]]:
     return {
         "parameter_template_name": [name for name, _ in rows],

@@ -74,6 +74,11 @@ def test_a_draft_is_created_with_its_defaults(manager):
         ({"app": "robot"}, ["app"]),
         ({"channel": "mono_c"}, ["channel"]),
         ({"extension": "12345678"}, ["extension"]),
+        ({"extension": "1"}, ["extension"]),
+        ({"extension": None}, ["extension"]),
+        ({"extensions": ["101", "1"]}, ["extensions"]),
+        ({"extensions": "101"}, ["extensions"]),
+        ({"extensions": [str(number) for number in range(100, 201)]}, ["extensions"]),
         ({"audio_file": "../../etc/passwd"}, ["audio_file"]),
         ({"audio_file": "/etc/hello.wav"}, ["audio_file"]),
         ({"max_concurrent_calls": 0}, ["max_concurrent_calls"]),
@@ -103,6 +108,30 @@ def test_a_draft_can_be_changed_as_a_whole(manager):
     campaign, other = make_campaign(state=CampaignState.DRAFT), make_list()
     answer = manager.patch(path(campaign), {"customer_lists": [other.pk], "app": "dial", "extension": "200"})
     assert (answer.status_code, answer.json()["customer_lists"], answer.json()["extension"]) == (200, [other.pk], "200")
+
+
+def test_extensions_are_a_pool_and_extension_the_short_way_to_write_one(manager):
+    created = manager.post(CAMPAIGNS, draft(app="dial", extensions=["102", "101", "102"])).json()
+    assert (created["extensions"], created["extension"]) == (["102", "101"], "102")
+    campaign = Campaign.objects.get()
+    for given, extensions in (("103", ["103"]), ("", [])):
+        changed = manager.patch(path(campaign), {"extension": given}).json()
+        assert (changed["extensions"], changed["extension"]) == (extensions, given)
+    refused = manager.patch(path(campaign), {"extension": "101", "extensions": ["101"]})
+    assert (refused.status_code, list(refused.json()["errors"])) == (422, ["extension"])
+
+
+def test_people_come_and_go_while_the_campaign_runs(manager):
+    campaign = make_campaign(app="dial", extensions=["101", "102"])
+    answer = manager.patch(path(campaign), {"extensions": ["102", "103"]})
+    assert (answer.status_code, answer.json()["extensions"]) == (200, ["102", "103"])
+    event = CampaignEvent.objects.get()
+    assert (event.message, event.details["changes"]["extensions"]["before"]) == (
+        "Changed extensions.",
+        ["101", "102"],
+    )
+    copy = manager.post(path(campaign, "clone/"), {"name": "Again"}).json()
+    assert copy["extensions"] == ["102", "103"]
 
 
 def test_a_running_campaign_changes_its_pace_but_not_its_agent(manager):

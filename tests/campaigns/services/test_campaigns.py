@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
-from campaigns.enums import App, CampaignState, ContactState, Outcome, TrunkHold, WebhookEvent
+from campaigns.enums import AgentKind, App, CampaignState, ContactState, Outcome, TrunkHold, WebhookEvent
 from campaigns.errors import CampaignNotReady, IllegalTransition
 from campaigns.models import Campaign, CampaignEvent, Contact, ListEntry, OutboxEvent, Trunk
 from campaigns.services import campaigns
@@ -15,7 +15,16 @@ from campaigns.services.contact_filling import fill_block
 from campaigns.states import CAMPAIGN_STEPS, CampaignAction
 from campaigns.tasks.launching import fill_contacts
 from telephony.protocols.wav import build_wav
-from tests.factories import NOW, make_attempt, make_campaign, make_contact, make_customer, make_list, make_user
+from tests.factories import (
+    NOW,
+    make_agent,
+    make_attempt,
+    make_campaign,
+    make_contact,
+    make_customer,
+    make_list,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -71,6 +80,7 @@ def test_launch_before_its_time_schedules_and_launch_again_starts() -> None:
     ("fields", "trunk", "problems"),
     [
         ({"app": App.DIAL}, {}, {"extension": "With dial, an extension of 2 to 6 digits must be rung first."}),
+        ({"app": App.DIAL, "extensions": ["7"]}, {}, {"extensions": "“7” is no extension; write 2 to 6 digits."}),
         (
             {"is_silence": False, "audio_file": "gone.wav"},
             {},
@@ -125,6 +135,16 @@ def test_launch_needs_somebody_to_call(lists: int, message: str) -> None:
     with pytest.raises(CampaignNotReady) as refused:
         campaigns.launch(campaign.pk, now=NOW)
     assert refused.value.errors == {"customer_lists": [message]}
+
+
+def test_a_listener_is_refused_where_the_customer_would_hear_nothing() -> None:
+    campaign = ready_campaign(agent=make_agent("Ear", kind=AgentKind.LISTENER))
+    with pytest.raises(CampaignNotReady) as refused:
+        campaigns.launch(campaign.pk, now=NOW)
+    text = "The agent only listens: with bot the customer would hear nothing. Choose dial."
+    assert refused.value.errors == {"agent": [text]}
+    Campaign.objects.update(app=App.DIAL, extensions=["101"])
+    assert campaigns.launch(campaign.pk, now=NOW).state == CampaignState.RUNNING
 
 
 def test_launch_names_all_problems_at_once() -> None:

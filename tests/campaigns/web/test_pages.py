@@ -146,6 +146,18 @@ def test_campaign_page_filters_its_contacts(client, manager):
     assert names("?state=nonsense") == ["Waiting Wanda", "Done Dora"]
 
 
+def test_pages_name_the_extensions(client, manager):
+    campaign = make_campaign(app="dial", extensions=["101", "102"])
+    address = f"/campaigns/{campaign.pk}/"
+    free = client.get(address).text
+    assert "rings 101, 102 first" in free
+    assert "all are free" in free
+    contact = make_contact(campaign, state=ContactState.DIALING)
+    make_attempt(contact, extension="102")
+    assert "talking: 102" in client.get(address).text
+    assert "extension 102" in client.get(f"/contacts/{contact.pk}/").text
+
+
 def test_contact_page_shows_every_attempt_with_its_log(client, manager):
     contact = make_contact()
     make_attempt(contact, outcome=Outcome.BUSY, hangup_cause="USER_BUSY")
