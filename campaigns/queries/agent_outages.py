@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db.models import BigIntegerField, DateTimeField, QuerySet
+from django.db.models import BigIntegerField, DateTimeField, OuterRef, QuerySet
 
 from campaigns.enums import EndedBy
 from campaigns.models import Agent, Call, CallAttempt
@@ -50,6 +50,11 @@ def trials_left(agent_id: int, now: datetime) -> int | None:
     return 1 if trial_of(agent_id, now) <= now else 0
 
 
+def failures_since(since: datetime | Given, agent_id: int | Given | OuterRef) -> QuerySet[Call]:
+    """Calls of an agent that ended because it failed; while there are none it is trusted."""
+    return Call.objects.filter(agent_id=agent_id, ended_by=EndedBy.AGENT_FAILED, ended_at__gte=since).order_by()
+
+
 def agents_out(now: datetime) -> list[tuple[Agent, AgentOutage]]:
     """Every agent that is out, by name."""
     failed = Call.objects.filter(ended_by=EndedBy.AGENT_FAILED, ended_at__gte=now - LOOK_BACK)
@@ -58,8 +63,8 @@ def agents_out(now: datetime) -> list[tuple[Agent, AgentOutage]]:
 
 
 def _failed() -> QuerySet[Call, tuple[UUID]]:
-    of_agent = Call.objects.filter(agent_id=Given("agent_id", BigIntegerField()), ended_by=EndedBy.AGENT_FAILED)
-    return of_agent.filter(ended_at__gte=Given("since", DateTimeField())).order_by().values_list("pk")[:1]
+    failures = failures_since(Given("since", DateTimeField()), Given("agent_id", BigIntegerField()))
+    return failures.values_list("pk")[:1]
 
 
 # Asked before every call.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from django.conf import settings
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import BigIntegerField, Count, Q, QuerySet, Subquery
 
 from campaigns.enums import AttemptState, CampaignState, ContactState, TrunkHold
 from campaigns.models import BridgeNode, Call, CallAttempt, Campaign, Contact, Trunk
@@ -32,6 +33,7 @@ from campaigns.queries.calling_rules import (
     window_of,
 )
 from campaigns.queries.extensions import extension_fault
+from campaigns.queries.prepared import Given, Prepared
 from telephony.phone_numbers import timezones_of
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ PRIORITY_STEPS = 8
 # As their partial indexes are sorted.
 DUE_ORDER = ("-priority", "next_attempt_at", "id")
 CALLBACK_ORDER = ("next_attempt_at", "id")
+# What a claim looks at.
+CLAIM_FIELDS = ("campaign_id", "phone_number", "timezone", "priority", "attempts_made")
 # A fill writes a block at least this often while it runs.
 FILL_STALE_S = 5.0
 FILLABLE_STATES = (CampaignState.RUNNING, CampaignState.PAUSED)
@@ -100,11 +104,8 @@ def open_calls_by_campaign(trunk_id: int) -> dict[int, int]:
 
     They are counted from these rows, so none can leak.
     """
-    open_now = open_attempts().filter(trunk_id=trunk_id).order_by().values_list("campaign_id")
-    late = Call.objects.filter(ended_at=None, attempt__trunk_id=trunk_id, attempt__state=AttemptState.ENDED)
-    late_now = late.order_by().values_list("attempt__campaign_id")
-    lines = Counter(dict(open_now.annotate(calls=Count("id"))))
-    lines.update(dict(late_now.annotate(calls=Count("id"))))
+    lines = Counter(dict(_OPEN_BY_CAMPAIGN.ask(trunk_id=trunk_id)))
+    lines.update(dict(_LATE_BY_CAMPAIGN.ask(trunk_id=trunk_id)))
     return dict(lines)
 
 
@@ -115,47 +116,67 @@ def open_attempts() -> QuerySet[CallAttempt]:
 
 def live_nodes(now: datetime) -> QuerySet[BridgeNode]:
     """Bridge processes that were seen lately and take new calls."""
-    return BridgeNode.objects.filter(seen_at__gte=now - timedelta(seconds=NODE_SEEN_S), is_draining=False)
+    return nodes_seen(seen_since(now))
+
+
+def nodes_seen(since: datetime | Given) -> QuerySet[BridgeNode]:
+    """Bridge processes that were seen since then and take new calls."""
+    return BridgeNode.objects.filter(seen_at__gte=since, is_draining=False)
+
+
+def seen_since(now: datetime) -> datetime:
+    """Since when a bridge process must have been seen to count."""
+    return now - timedelta(seconds=NODE_SEEN_S)
 
 
 def free_bridge_slots(now: datetime) -> int:
     """Calls the bridges can still take; 0 where no bridge is running."""
-    nodes = live_nodes(now).aggregate(capacity=Sum("capacity"), live=Sum("live_calls"))
-    is_in_call = Q(state=AttemptState.IN_CALL)
-    attempts = open_attempts().aggregate(
-        in_call=Count("id", filter=is_in_call), ringing=Count("id", filter=~is_in_call)
-    )
+    return free_slots_of(live_nodes(now))
+
+
+def free_slots_of(nodes: Iterable[BridgeNode]) -> int:
+    """Calls these bridges can still take, which are all there are."""
+    in_call = ringing = 0
+    for state, attempts in _OPEN_BY_STATE.ask():
+        in_call += attempts if state == AttemptState.IN_CALL else 0
+        ringing += attempts if state != AttemptState.IN_CALL else 0
+    nodes = list(nodes)
     return free_slots(
-        capacity=nodes["capacity"] or 0,
-        live_calls=nodes["live"] or 0,
-        in_call_attempts=attempts["in_call"],
-        ringing_attempts=attempts["ringing"],
+        capacity=sum(node.capacity for node in nodes),
+        live_calls=sum(node.live_calls for node in nodes),
+        in_call_attempts=in_call,
+        ringing_attempts=ringing,
     )
 
 
-def due_contacts(campaign: Campaign, *, now: datetime, limit: int) -> Iterator[Contact]:
+def due_contacts(campaign: Campaign, *, now: datetime, limit: int, has_asked: bool = True) -> Iterator[Contact]:
     """Contacts of a campaign that are due, locked: who asked to be called, then by importance and length of waiting.
 
     One range of the `contact_due` index per priority: asking for all priorities at once would read every contact of
-    the first that is not due before it reached the second.
+    the first that is not due before it reached the second. `has_asked` False spares the look for who asked.
     """
     waiting = Contact.objects.filter(campaign=campaign, state=ContactState.PENDING)
     if limit <= 0:
         return
-    asked_for = list(_locked_due(waiting.filter(callback_at__isnull=False), now, limit, order=CALLBACK_ORDER))
-    yield from asked_for
-    limit -= len(asked_for)
+    if has_asked:
+        asked_for = list(_locked_due(waiting.filter(callback_at__isnull=False), now, limit, order=CALLBACK_ORDER))
+        yield from asked_for
+        limit -= len(asked_for)
     waiting = waiting.filter(callback_at=None)
     for _ in range(PRIORITY_STEPS):
         if limit <= 0:
             return
-        top = waiting.order_by("-priority", "next_attempt_at", "id").values_list("priority", flat=True).first()
-        if top is None:
-            return
-        found = list(_locked_due(waiting.filter(priority=top), now, limit))
+        top = waiting.order_by(*DUE_ORDER).values("priority")[:1]
+        found = list(_locked_due(waiting.filter(priority=Subquery(top)), now, limit))
         yield from found
         limit -= len(found)
-        waiting = waiting.filter(priority__lt=top)
+        if limit <= 0:
+            return
+        # Of the most important there are no more: on to the next.
+        highest = found[0].priority if found else top.values_list("priority", flat=True).first()
+        if highest is None:
+            return
+        waiting = waiting.filter(priority__lt=highest)
     yield from _locked_due(waiting, now, limit)
 
 
@@ -208,7 +229,7 @@ def facts_for(
 def _locked_due(
     waiting: QuerySet[Contact], now: datetime, limit: int, *, order: Sequence[str] = DUE_ORDER
 ) -> QuerySet[Contact]:
-    due = waiting.filter(next_attempt_at__lte=now).order_by(*order)
+    due = waiting.filter(next_attempt_at__lte=now).order_by(*order).only(*CLAIM_FIELDS)
     return due.select_for_update(skip_locked=True, of=("self",))[:limit]
 
 
@@ -233,3 +254,24 @@ def unfilled_campaign_ids(now: datetime) -> list[int]:
         is_left_over, state__in=FILLABLE_STATES, updated_at__lte=now - timedelta(seconds=FILL_STALE_S)
     )
     return list(unfilled.order_by("pk").values_list("pk", flat=True))
+
+
+def _open_by_campaign() -> QuerySet[CallAttempt, tuple[int, int]]:
+    open_now = open_attempts().filter(trunk_id=Given("trunk_id", BigIntegerField()))
+    return open_now.order_by().values_list("campaign_id").annotate(calls=Count("*"))
+
+
+def _late_by_campaign() -> QuerySet[Call, tuple[int, int]]:
+    late = Call.objects.filter(ended_at=None, attempt__state=AttemptState.ENDED)
+    of_trunk = late.filter(attempt__trunk_id=Given("trunk_id", BigIntegerField()))
+    return of_trunk.order_by().values_list("attempt__campaign_id").annotate(calls=Count("*"))
+
+
+def _open_by_state() -> QuerySet[CallAttempt, tuple[str, int]]:
+    return open_attempts().order_by().values_list("state").annotate(attempts=Count("*"))
+
+
+# Asked every second.
+_OPEN_BY_CAMPAIGN: Final = Prepared(_open_by_campaign)
+_LATE_BY_CAMPAIGN: Final = Prepared(_late_by_campaign)
+_OPEN_BY_STATE: Final = Prepared(_open_by_state)

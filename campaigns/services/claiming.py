@@ -5,36 +5,40 @@ Only one claim runs per trunk at a time, so what it counts stays true until it c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import groupby
-from uuid import UUID
+from typing import Any, Final
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists
+from django.db.models import BigIntegerField, DateTimeField, Exists, OuterRef, QuerySet
 
 from campaigns.crash_points import reach
 from campaigns.enums import App, AttemptState, CampaignState, ContactState, TrunkHold
-from campaigns.models import AttemptLog, CallAttempt, Campaign, Contact, Trunk
-from campaigns.policies.calling_window import CallingWindow, closed_date_in, next_opening, spread_opening
+from campaigns.models import AttemptLog, BridgeNode, CallAttempt, Campaign, Contact, Trunk
+from campaigns.policies.calling_window import NEVER_OPEN, CallingWindow, closed_date_in, next_opening, spread_opening
 from campaigns.policies.eligibility import Gate
 from campaigns.policies.extension_pool import free_extensions
 from campaigns.policies.fair_share import Lane, Plan, plan_starts
 from campaigns.policies.pacing import HORIZON_S, TokenBucket, pace_factor
-from campaigns.queries.agent_outages import trials_left
+from campaigns.queries.agent_outages import LOOK_BACK, failures_since, trials_left
 from campaigns.queries.calling_rules import stops_in_force, windows_of, with_good_dnc_lists
 from campaigns.queries.canaries import canary_calls_left
 from campaigns.queries.dialing import (
     campaign_rate_per_s,
     due_contacts,
-    free_bridge_slots,
-    live_nodes,
+    free_slots_of,
+    nodes_seen,
     open_calls_by_campaign,
+    seen_since,
     zones_for,
 )
 from campaigns.queries.extensions import extension_use
+from campaigns.queries.prepared import Given, Prepared
+from campaigns.services.inserting import insert_alike
 
 CLAIM_BATCH = 50
 # Contacts found outside their window are put off in bulk, at most this many rounds of them in one claim.
@@ -54,13 +58,25 @@ class Claimed:
     start_in_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Turn:
-    """A running campaign with the contacts it may call now, and the extensions they may ring; None rings none."""
+    """A running campaign with the contacts it may call now, and the extensions they may ring; None rings none.
 
+    `campaign` is a row of `_RUNNING`. `lane` says how many calls its limits allow, and once its contacts have turned
+    out to be fewer, how many those are.
+    """
+
+    campaign: Any
     lane: Lane[int]
-    contacts: Sequence[Contact]
+    window: CallingWindow
     extensions: Sequence[str] | None
+    contacts: Sequence[Contact] = ()
+
+    def find(self, count: int, now: datetime) -> None:
+        """Look for so many contacts that may be called."""
+        self.contacts = _open_contacts(self.campaign, self.window, count, now)
+        if len(self.contacts) < count:
+            self.lane = replace(self.lane, calls=len(self.contacts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,65 +94,74 @@ def claim_due(trunk_id: int, *, now: datetime) -> list[Claimed]:
     Whoever is claimed and not placed before the lease ends is given back by the reaper.
     """
     with transaction.atomic(durable=True):
-        trunks = Trunk.objects.annotate(is_stopped=Exists(stops_in_force()))
-        trunk = trunks.select_for_update(of=("self",)).get(pk=trunk_id)
+        trunk: Any = _TRUNK.first(trunk_id=trunk_id)
+        if trunk is None:
+            raise Trunk.DoesNotExist(f"There is no trunk {trunk_id}.")
         if trunk.is_stopped or not trunk.is_enabled or not trunk.token or trunk.hold != TrunkHold.NONE:
             return []
         rate_per_s = trunk.calls_per_second * pace_factor(trunk.throttled_until, now)
         if not rate_per_s:
             return []
         bucket = TokenBucket(trunk.bucket_tokens, trunk.bucket_at).refilled(rate_per_s=rate_per_s, now=now)
+        # Nodes are locked, and attempts counted after that, so that claims of two trunks cannot both count on one slot.
+        nodes = _NODES.ask(since=seen_since(now))
         open_calls = open_calls_by_campaign(trunk_id)
-        # Nodes are locked so that claims of two trunks cannot both count on the same slot.
-        list(live_nodes(now).order_by("name").select_for_update())
         free = trunk.max_concurrent_calls - sum(open_calls.values())
-        limit = min(free, CLAIM_BATCH, free_bridge_slots(now), bucket.starts_within(HORIZON_S, rate_per_s))
+        limit = min(free, CLAIM_BATCH, free_slots_of(nodes), bucket.starts_within(HORIZON_S, rate_per_s))
         if limit <= 0:
             return []
-        turns = _turns(trunk, open_calls, limit, now)
-        lanes = [turn.lane for turn in turns]
-        plan = plan_starts(lanes, bucket, rate_per_s=rate_per_s, limit=limit, horizon_s=HORIZON_S)
+        turns = _turns(trunk, open_calls, now)
+        plan = _plan(turns, bucket, rate_per_s=rate_per_s, limit=limit, now=now)
         chosen = _choose(turns, plan)
-        claimed = _write(trunk, chosen, now)
-        if claimed:
+        written = _write(trunk, chosen, now)
+        if written:
             _charge(trunk, plan, {entry.contact.campaign_id for entry in chosen})
-    if claimed:
+    if written:
         reach("claimed")
-    delays_s = {entry.contact: entry.start_in_s for entry in chosen}
-    return [Claimed(attempt.pk, attempt.fence, delays_s[attempt.contact]) for attempt in claimed]
+    return written
 
 
-def _turns(trunk: Trunk, open_calls: dict[int, int], limit: int, now: datetime) -> list[_Turn]:
-    """The running campaigns with whom they may call; who starves and who is important is asked first.
-
-    Who comes behind as many contacts as can start is not asked.
-    """
-    running = with_good_dnc_lists(Campaign.objects.filter(trunk=trunk, state=CampaignState.RUNNING).order_by("id"), now)
-    windows = windows_of(running, now)
-    trials = {agent_id: trials_left(agent_id, now) for agent_id in {campaign.agent_id for campaign in running}}
-    extensions = _extensions(trunk, running, now)
-    lanes = [
-        (campaign, _lane(campaign, open_calls, trials[campaign.agent_id], extensions.get(campaign.pk), now))
-        for campaign in running
-    ]
-    lanes.sort(key=lambda pair: (not pair[1].is_starving, -pair[1].priority))
-    turns: list[_Turn] = []
-    for _, equals in groupby(lanes, key=lambda pair: (pair[1].is_starving, pair[1].priority)):
-        # One that starves has one start for certain, and the rest only if nobody comes before it.
-        if sum(min(len(turn.contacts), 1 if turn.lane.is_starving else limit) for turn in turns) >= limit:
-            break
-        for campaign, lane in equals:
-            contacts = _open_contacts(campaign, windows[campaign.pk], min(lane.calls, limit), now)
-            turns.append(_Turn(replace(lane, calls=len(contacts)), contacts, extensions.get(campaign.pk)))
+def _turns(trunk: Trunk, open_calls: dict[int, int], now: datetime) -> list[_Turn]:
+    """The running campaigns with how many calls each may start; none where nobody is due."""
+    campaigns: list[Any] = with_good_dnc_lists(
+        _RUNNING.ask(trunk_id=trunk.pk, now=now, failed_since=now - LOOK_BACK), now
+    )
+    asked = [campaign for campaign in campaigns if campaign.has_due]
+    windows = windows_of(asked, now) if asked else {}
+    in_doubt = {campaign.agent_id for campaign in asked if campaign.is_agent_in_doubt}
+    trials = {agent_id: trials_left(agent_id, now) for agent_id in in_doubt}
+    extensions = _extensions(trunk, asked, now)
+    turns = []
+    for campaign in campaigns:
+        limits = (trials.get(campaign.agent_id), _len(extensions.get(campaign.pk)), None if campaign.has_due else 0)
+        lane = _lane(campaign, open_calls, limits, now)
+        turns.append(_Turn(campaign, lane, windows.get(campaign.pk, NEVER_OPEN), extensions.get(campaign.pk)))
     return turns
 
 
-def _extensions(trunk: Trunk, running: Sequence[Campaign], now: datetime) -> Mapping[int, Sequence[str]]:
+def _plan(turns: Sequence[_Turn], bucket: TokenBucket, *, rate_per_s: float, limit: int, now: datetime) -> Plan[int]:
+    """Starts for which there are contacts.
+
+    Contacts are locked only for starts they are planned for. A campaign that has fewer is planned once more with those
+    it has, until everybody has enough.
+    """
+    while True:
+        lanes = [turn.lane for turn in turns]
+        plan = plan_starts(lanes, bucket, rate_per_s=rate_per_s, limit=limit, horizon_s=HORIZON_S)
+        planned = Counter(start.key for start in plan.starts)
+        short = [turn for turn in turns if len(turn.contacts) < planned[turn.campaign.pk]]
+        if not short:
+            return plan
+        for turn in short:
+            turn.find(planned[turn.campaign.pk], now)
+
+
+def _extensions(trunk: Trunk, campaigns: Sequence[Campaign], now: datetime) -> Mapping[int, Sequence[str]]:
     """The free extensions of each campaign that rings one first, the longest idle first. Asks only where there is one.
 
     A claim holds the trunk, and with it what it reads here, until it commits.
     """
-    dialing = [campaign for campaign in running if campaign.app == App.DIAL]
+    dialing = [campaign for campaign in campaigns if campaign.app == App.DIAL]
     if not dialing:
         return {}
     use = extension_use(trunk.pk, now)
@@ -145,7 +170,7 @@ def _extensions(trunk: Trunk, running: Sequence[Campaign], now: datetime) -> Map
 
 def _choose(turns: Sequence[_Turn], plan: Plan[int]) -> list[_Chosen]:
     """The contacts of the planned starts. Of campaigns that share an extension the first to start has it."""
-    waiting = {turn.lane.key: (iter(turn.contacts), turn.extensions) for turn in turns}
+    waiting = {turn.campaign.pk: (iter(turn.contacts), turn.extensions) for turn in turns}
     chosen: list[_Chosen] = []
     taken: set[str] = set()
     for start in plan.starts:
@@ -158,14 +183,13 @@ def _choose(turns: Sequence[_Turn], plan: Plan[int]) -> list[_Chosen]:
 
 
 def _lane(
-    campaign: Campaign, open_calls: dict[int, int], trials: int | None, extensions: Sequence[str] | None, now: datetime
+    campaign: Campaign, open_calls: dict[int, int], more_limits: Sequence[int | None], now: datetime
 ) -> Lane[int]:
-    """The campaign as the plan sees it, with as many calls as its limits allow."""
+    """The campaign as the plan sees it, with as many calls as its limits allow; a limit of None limits nothing."""
     rate_per_s = campaign_rate_per_s(campaign, now)
     bucket = TokenBucket(campaign.bucket_tokens, campaign.bucket_at).refilled(rate_per_s=rate_per_s, now=now)
     free = campaign.max_concurrent_calls - open_calls.get(campaign.pk, 0)
-    at_extensions = None if extensions is None else len(extensions)
-    limits = (free, bucket.starts_within(HORIZON_S, rate_per_s), trials, canary_calls_left(campaign), at_extensions)
+    limits = (free, bucket.starts_within(HORIZON_S, rate_per_s), canary_calls_left(campaign), *more_limits)
     served_at = campaign.bucket_at or campaign.launched_at or now
     return Lane(
         key=campaign.pk,
@@ -179,7 +203,7 @@ def _lane(
     )
 
 
-def _open_contacts(campaign: Campaign, window: CallingWindow, limit: int, now: datetime) -> list[Contact]:
+def _open_contacts(campaign: Any, window: CallingWindow, limit: int, now: datetime) -> list[Contact]:
     """Up to `limit` due contacts whose window is open; those whose window is closed are put off to its opening."""
     if window.timezone and next_opening(replace(window, legal_hours=None), (window.timezone,), now) != now:
         # Closed for everybody: no row needs to be touched.
@@ -189,7 +213,7 @@ def _open_contacts(campaign: Campaign, window: CallingWindow, limit: int, now: d
     fetch = limit
     for _ in range(POSTPONE_ROUNDS):
         found, closed = [], []
-        for contact in due_contacts(campaign, now=now, limit=fetch):
+        for contact in due_contacts(campaign, now=now, limit=fetch, has_asked=campaign.has_asked):
             zones = zones_for(contact, window)
             if zones not in openings:
                 openings[zones] = next_opening(window, zones, now)
@@ -225,40 +249,44 @@ def _put_off(contact_ids: Sequence[int], *, until: datetime, reason: str, now: d
     waiting.update(next_attempt_at=until, state_reason=reason, updated_at=now)
 
 
-def _write(trunk: Trunk, chosen: Sequence[_Chosen], now: datetime) -> list[CallAttempt]:
+def _write(trunk: Trunk, chosen: Sequence[_Chosen], now: datetime) -> list[Claimed]:
     """The attempts that could be written; a contact whose number is in another open call waits a minute."""
     if not chosen:
         return []
-    wanted = [
-        CallAttempt(
-            contact=entry.contact,
-            campaign_id=entry.contact.campaign_id,
-            trunk=trunk,
-            phone_number=entry.contact.phone_number,
-            extension=entry.extension,
-            number=entry.contact.attempts_made + 1,
-            state=AttemptState.CLAIMED,
-            fence=FIRST_FENCE,
-            claimed_at=now,
-            deadline_at=now + timedelta(seconds=settings.CLAIM_LEASE_S),
-        )
-        for entry in chosen
-    ]
+    wanted = {uuid4(): entry for entry in chosen}
+    like = CallAttempt(
+        trunk=trunk,
+        state=AttemptState.CLAIMED,
+        fence=FIRST_FENCE,
+        claimed_at=now,
+        deadline_at=now + timedelta(seconds=settings.CLAIM_LEASE_S),
+    )
     # The unique indexes on open attempts decide; whoever loses there is simply not written.
-    CallAttempt.objects.bulk_create(wanted, ignore_conflicts=True)
-    written_ids = set(
-        CallAttempt.objects.filter(pk__in=[attempt.pk for attempt in wanted]).values_list("pk", flat=True)
+    written = insert_alike(
+        like,
+        ("id", "contact_id", "campaign_id", "phone_number", "extension", "number"),
+        [(attempt_id, *_own_values(entry)) for attempt_id, entry in wanted.items()],
     )
-    written = [attempt for attempt in wanted if attempt.pk in written_ids]
-    dialing = Contact.objects.filter(pk__in=[attempt.contact_id for attempt in written])
+    insert_alike(
+        AttemptLog(at=now, to_state=AttemptState.CLAIMED, reason="due"),
+        ("attempt_id",),
+        [(attempt_id,) for attempt_id in wanted if attempt_id in written],
+    )
+    dialing = Contact.objects.filter(pk__in=[wanted[attempt_id].contact.pk for attempt_id in written])
     dialing.update(state=ContactState.DIALING, next_attempt_at=None, state_reason="", updated_at=now)
-    AttemptLog.objects.bulk_create(
-        AttemptLog(attempt=attempt, at=now, to_state=AttemptState.CLAIMED, reason="due") for attempt in written
-    )
-    busy = [attempt.contact_id for attempt in wanted if attempt.pk not in written_ids]
+    busy = [entry.contact.pk for attempt_id, entry in wanted.items() if attempt_id not in written]
     if busy:
         _put_off(busy, until=now + timedelta(seconds=NUMBER_BUSY_WAIT_S), reason=Gate.NUMBER_BUSY, now=now)
-    return written
+    return [
+        Claimed(attempt_id, FIRST_FENCE, entry.start_in_s)
+        for attempt_id, entry in wanted.items()
+        if attempt_id in written
+    ]
+
+
+def _own_values(entry: _Chosen) -> tuple[Any, ...]:
+    contact = entry.contact
+    return (contact.pk, contact.campaign_id, contact.phone_number, entry.extension, contact.attempts_made + 1)
 
 
 def _charge(trunk: Trunk, plan: Plan[int], started: set[int]) -> None:
@@ -269,3 +297,33 @@ def _charge(trunk: Trunk, plan: Plan[int], started: set[int]) -> None:
             Campaign.objects.filter(pk=lane.key).update(
                 bucket_tokens=lane.bucket.tokens, bucket_at=lane.bucket.at, share_used=lane.share_used
             )
+
+
+def _len(extensions: Sequence[str] | None) -> int | None:
+    return None if extensions is None else len(extensions)
+
+
+def _locked_trunk() -> QuerySet[Any]:
+    trunks = Trunk.objects.annotate(is_stopped=Exists(stops_in_force()))
+    return trunks.select_for_update(of=("self",)).filter(pk=Given("trunk_id", BigIntegerField()))
+
+
+def _running() -> QuerySet[Any]:
+    of_it = Contact.objects.filter(campaign=OuterRef("pk"), state=ContactState.PENDING)
+    due = of_it.filter(next_attempt_at__lte=Given("now", DateTimeField()))
+    running = Campaign.objects.filter(trunk_id=Given("trunk_id", BigIntegerField()), state=CampaignState.RUNNING)
+    return running.annotate(
+        has_due=Exists(due),
+        has_asked=Exists(due.filter(callback_at__isnull=False)),
+        is_agent_in_doubt=Exists(failures_since(Given("failed_since", DateTimeField()), OuterRef("agent_id"))),
+    ).order_by("id")
+
+
+def _locked_nodes() -> QuerySet[BridgeNode]:
+    return nodes_seen(Given("since", DateTimeField())).order_by("name").select_for_update()
+
+
+# Asked every second.
+_NODES: Final = Prepared(_locked_nodes)
+_TRUNK: Final = Prepared(_locked_trunk)
+_RUNNING: Final = Prepared(_running)
