@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import wave
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,9 +64,10 @@ def tone(rate_hz: int) -> bytes:
     return build_wav(samples.astype("<i2").tobytes(), rate_hz)
 
 
-def only_call(platform: Platform, campaign: dict[str, Any]) -> dict[str, Any]:
-    """The campaign's one call, once everything after it is done."""
-    [call] = platform.every("calls/", campaign=campaign["id"])
+def only_call(platform: Platform, campaign: dict[str, Any], phone_number: str = "") -> dict[str, Any]:
+    """The campaign's one call, or the one with this number, once everything after it is done."""
+    calls = platform.every("calls/", campaign=campaign["id"])
+    [call] = [call for call in calls if phone_number in ("", call["phone_number"])]
 
     def processed() -> dict[str, Any] | None:
         found = platform.get(f"calls/{call['id']}/")
@@ -116,6 +118,48 @@ def test_dial_rings_the_extension_first_and_hears_the_customer(platform: Platfor
     for turn in turns:
         lane = CUSTOMER if turn["speaker"] == "customer" else AGENT
         assert loudness(samples, lane, turn) > SPEECH_RMS, turn
+
+
+def test_a_listener_writes_down_two_people(platform: Platform, simulator: Simulator) -> None:
+    config = {"phrases": ["yes", "no"]}
+    listener = platform.post("agents/", 201, json={"name": "listener", "kind": "listener", "config": config})
+    # One who talks, two who leave at once, and two people at their desks for the three of them.
+    talker, numbers = "0912345600", ["0912345600", "0912347699", "0912348699"]
+    fields = {"agent": listener["id"], "app": "dial", "extensions": ["101", "102"]}
+    campaign = launch_campaign(platform, "click", numbers, **fields)
+    wait_until_finished(platform, campaign, 80)
+
+    attempts = platform.every("call-attempts/", campaign=campaign["id"])
+    assert sorted(Counter(attempt["extension"] for attempt in attempts).values()) == [1, 2]
+    assert calls_at_once(simulator) == 1
+
+    call = only_call(platform, campaign, phone_number=f"+84{talker[1:]}")
+    assert (call["outcome"], call["ended_by"]) == ("answered", "customer_hangup")
+    assert "heard_item" not in {step["event"] for step in steps_of(simulator, call)}
+    turns = platform.get(f"calls/{call['id']}/transcript/")["turns"]
+    said = defaultdict(set)
+    for turn in turns:
+        said[turn["speaker"]].add(turn["text"])
+    assert said.keys() == {"agent", "customer"}
+    assert "yes" in said["customer"]
+    samples = lanes(platform, call)
+    for turn in turns:
+        lane = CUSTOMER if turn["speaker"] == "customer" else AGENT
+        assert loudness(samples, lane, turn) > SPEECH_RMS, turn
+
+
+def calls_at_once(simulator: Simulator) -> int:
+    """The most calls any extension ever had at once."""
+    open_calls: dict[str, set[str]] = defaultdict(set)
+    most = 0
+    for step in simulator.ledger():
+        if step["event"] == "ringing" and step["who"] == "extension":
+            open_calls[step["extension"]].add(step["call_id"])
+        elif step["event"] == "ended":
+            for calls in open_calls.values():
+                calls.discard(step["call_id"])
+        most = max(most, *(len(calls) for calls in open_calls.values()), 0)
+    return most
 
 
 def admin_fields(platform: Platform, name: str) -> dict[str, Any]:
