@@ -105,15 +105,15 @@ def once(history: History) -> Iterator[Violation]:
 
 
 def never_two_open(history: History) -> Iterator[Violation]:
-    """I3: a contact's, and a number's, next attempt begins after the one before has ended, by the order of the log."""
+    """I3: the next attempt of a contact, number or extension begins after the one before has ended, as the log says."""
     begun_ended: dict[str, tuple[int, float]] = {}
     for attempt, steps in _steps(history).items():
         ends = [step["step"] for step in steps if step["new"] == AttemptState.ENDED and step["old"] != step["new"]]
         begun_ended[attempt] = (steps[0]["step"], min(ends, default=float("inf")))
-    for key in ("contact", "number"):
+    for key in ("contact", "number", "extension"):
         groups = defaultdict(list)
         for attempt, row in history.attempts.items():
-            if attempt in begun_ended:
+            if attempt in begun_ended and row[key]:
                 groups[row[key]].append((*begun_ended[attempt], attempt))
         for name, spans in groups.items():
             for (_, ended, first), (begun, _, second) in pairwise(sorted(spans)):
@@ -222,7 +222,7 @@ def sent_at_once(history: History) -> Iterator[Violation]:
 
 
 def within_capacity(history: History) -> Iterator[Violation]:
-    """I11, D26: no more phones at once than the trunk and the campaign have lines, and one per number."""
+    """I11, D26: no more phones at once than the trunk and the campaign have lines, and one per number and extension."""
     spans = [(post.at_s, _line_ends_s(history, post), post) for post in _known(history)]
     groups: dict[tuple[str, Any], list[tuple[float, float, Event]]] = defaultdict(list)
     for span in spans:
@@ -230,8 +230,10 @@ def within_capacity(history: History) -> Iterator[Violation]:
         groups["trunk", 0].append(span)
         groups["campaign", row["campaign"]].append(span)
         groups["number", row["number"]].append(span)
+        if span[2]["extension"]:
+            groups["extension", span[2]["extension"]].append(span)
     for (kind, name), members in groups.items():
-        most = 1 if kind == "number" else history.rules[f"{kind}_lines"][str(name)]
+        most = 1 if kind in ("number", "extension") else history.rules[f"{kind}_lines"][str(name)]
         for at_s, _, _ in members:
             open_now = [other for begun_s, ended_s, other in members if begun_s <= at_s < ended_s]
             if len(open_now) > most:

@@ -214,6 +214,8 @@ def seed(run: Run, psr_url: str) -> None:
                 calls_per_second=200,
                 max_concurrent_calls=schedule.campaign_lines[place],
                 max_attempts=MAX_ATTEMPTS,
+                app="dial" if schedule.extensions else "bot",
+                extensions=list(schedule.extensions),
                 contacts_filled_at=now,
                 calling_window=window,
                 calls_per_number_day=schedule.number_cap,

@@ -29,6 +29,8 @@ TIMES_S = {
     "REDIAL_MIN_S": 1.2,
     "UNCONFIRMED_REDIAL_MIN_S": 1.2,
 }
+# What the campaigns of every third seed ring first, all of them the same few.
+EXTENSIONS = ("101", "102", "103")
 # How long the switch lets a phone ring that nobody answers: shorter than RING_TIMEOUT_S, as a real one must be.
 RING_S = 0.4
 CRASH_POINTS = ("claimed", "mark_before_commit", "marked", "posted", "answered", "result_before_commit")
@@ -64,6 +66,7 @@ class Schedule:
 
     `skew_s` is how far the first dialer's clock is off; `window_closes_s` is when the first campaign's calling window
     closes, None if it stays open; `number_cap` is how often one number may be called in a day, None for no limit.
+    `extensions` are what both campaigns ring first, none where they call customers at once.
     """
 
     seed: int
@@ -84,6 +87,7 @@ class Schedule:
     campaign_lines: tuple[int, ...]
     number_cap: int | None
     tasks: tuple[Task, ...] = field(default=())
+    extensions: tuple[str, ...] = ()
     has_database_restarts: bool = False
 
     @property
@@ -118,6 +122,7 @@ def draw(seed: int) -> Schedule:
         campaign_lines=tuple(chance.randint(2, 4) for _ in range(CAMPAIGNS)),
         number_cap=chance.choice((None, 1, 2, 3)),
         tasks=_tasks(chance),
+        extensions=EXTENSIONS if seed % 3 == 1 else (),
         has_database_restarts=has_restarts,
     )
 

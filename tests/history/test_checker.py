@@ -31,14 +31,17 @@ def event(at_s: float, kind: str, *, began_s: float | None = None, **facts: Any)
     return Event(at_s, "test", kind, facts, began_s)
 
 
-def call(attempt: str, at_s: float, *, contact: int = 1, number: str = NUMBER, first_step: int = 1) -> list[Event]:
+def call(
+    attempt: str, at_s: float, *, contact: int = 1, number: str = NUMBER, extension: str = "", first_step: int = 1
+) -> list[Event]:
     """An answered call of a contact of campaign 1, claimed at `at_s` and posted 0.2 s later."""
     row: dict[str, Any] = {"campaign": 1, "number": number, "state": "ended", "outcome": "answered", "reason": "call"}
+    row["extension"] = extension
     states = ("", "claimed", "dispatching", "in_call", "ended")
     return [
         event(at_s, "claimed", began_s=at_s, attempt=attempt, campaign=1, number=number),
         event(at_s + 0.1, "marked", began_s=at_s + 0.1, attempt=attempt, campaign=1),
-        event(at_s + 0.2, "post", attempt=attempt, number=number, call_id=attempt, is_placed=True),
+        event(at_s + 0.2, "post", attempt=attempt, number=number, call_id=attempt, is_placed=True, extension=extension),
         event(at_s + 0.3, "connected", attempt=attempt, call_id=attempt),
         event(at_s + 0.5, "hung_up", attempt=attempt),
         event(99, "attempt", attempt=attempt, contact=contact, is_counted=True, call_id=attempt, **row),
@@ -143,6 +146,17 @@ def test_two_calls_at_once_on_one_line_are_noticed() -> None:
 def test_two_open_attempts_of_a_contact_are_noticed_by_the_order_of_the_log() -> None:
     both = [*call("a", 10), *call("b", 20, first_step=3), contact(made=2)]
     assert rules_broken(history(*both)) == {"I3"}
+
+
+@pytest.mark.parametrize(
+    ("extensions", "first_step", "broken"),
+    [(("101", "102"), 10, set()), (("101", "101"), 10, {"I11"}), (("101", "101"), 3, {"I3", "I11"})],
+)
+def test_two_calls_at_once_on_one_extension_are_noticed(extensions, first_step, broken) -> None:
+    second = call("b", 10.1, contact=2, number="+84910000002", extension=extensions[1], first_step=first_step)
+    both = [*call("a", 10, extension=extensions[0]), *second, contact(), contact(2)]
+    lines = {"trunk_lines": {"0": 2}, "campaign_lines": {"1": 2}}
+    assert rules_broken(history(*both, **lines)) == broken
 
 
 def test_claiming_on_lowered_lines_is_noticed() -> None:
