@@ -18,6 +18,7 @@ from campaigns.admin.row_fields import calling_window_field
 from campaigns.enums import App
 from campaigns.models import Campaign, CustomerList, ListEntry
 from campaigns.policies.agent_setup import check_opening_wav
+from campaigns.policies.holiday_sets import parse_holiday_set
 from campaigns.policies.parameter_template import parse_template
 from campaigns.services.prompts import store_prompt
 
@@ -46,7 +47,7 @@ FIELDSETS: tuple[tuple[str | None, tuple[str, ...]], ...] = (
         ),
     ),
     ("Careful start", ("ramp_up_minutes", "canary_calls", "canary_answered_min", "canary_failed_max", "canary_state")),
-    ("When", ("calling_window", "max_attempts", "cadence", "starts_at")),
+    ("When", ("calling_window", "holidays", "max_attempts", "cadence", "starts_at")),
 )
 
 
@@ -103,6 +104,7 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             "canary_failed_max",
             "cadence",
             "calling_window",
+            "holidays",
             "rule_profile",
             "consent_attribute",
             "calls_per_number_day",
@@ -122,6 +124,8 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             "calls_per_number_day": "Calls of all campaigns count. Can only be stricter than the profile.",
             "calls_per_number_week": "Calls of all campaigns count. Can only be stricter than the profile.",
             "number_gap_s": "Between calls of whichever campaigns. Can only be stricter than the profile.",
+            "holidays": "A country, for example VN, or a part of one, US-CA: nobody is called on its public holidays, "
+            "where the customer is. Empty: only blackout dates.",
             "weight": "Its part of the trunk next to other campaigns of its priority: 3 gets three calls for one of 1.",
             "ramp_up_minutes": "From the launch it grows from a tenth of its calls per second to all. 0: all at once.",
             "canary_calls": "It goes on by itself only if these went well, else it is paused. 0: none are looked at.",
@@ -155,6 +159,12 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
         if errors:
             raise forms.ValidationError(errors)
         return entered
+
+    def clean_holidays(self) -> str:
+        try:
+            return parse_holiday_set(self.cleaned_data["holidays"])
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
 
     def clean_recording(self) -> bytes | None:
         return read_recording(self.cleaned_data["recording"], check_opening_wav)

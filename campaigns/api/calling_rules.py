@@ -233,6 +233,7 @@ class RuleProfileSerializer(serializers.Serializer[Any]):
     needs_consent = serializers.BooleanField()
     dnc_max_age_days = serializers.IntegerField(allow_null=True)
     countries = serializers.ListField(child=serializers.CharField(), help_text="Empty: not limited")
+    holidays = serializers.CharField(help_text="The set on which nobody is called; empty: none")
 
 
 class RuleProfileView(ApiView):

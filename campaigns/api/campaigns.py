@@ -23,6 +23,7 @@ from campaigns.api.views import ReadOnlyView, enqueue_on_commit, page_of, token_
 from campaigns.enums import CampaignState, Outcome
 from campaigns.models import Campaign, CampaignEvent
 from campaigns.policies.calling_window import parse_window
+from campaigns.policies.holiday_sets import parse_holiday_set
 from campaigns.policies.parameter_template import parse_template
 from campaigns.queries.blockers import blockers
 from campaigns.queries.launch_report import launch_report
@@ -103,6 +104,7 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
             "canary_state",
             "cadence",
             "calling_window",
+            "holidays",
             "rule_profile",
             "consent_attribute",
             "calls_per_number_day",
@@ -141,6 +143,13 @@ class CampaignSerializer(StrictModelSerializer[Campaign]):
         """The calling window, if its shape is one."""
         _check(parse_window, value)
         return value
+
+    def validate_holidays(self, value: str) -> str:
+        """The set of holidays, if there is one of that name."""
+        try:
+            return parse_holiday_set(value)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from error
 
     def validate_parameter_template(self, value: dict[str, str]) -> dict[str, str]:
         """The template, if every placeholder can be read."""

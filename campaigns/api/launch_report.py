@@ -20,6 +20,11 @@ class SkippedSerializer(serializers.Serializer[Any]):
     is_final = serializers.BooleanField(help_text="Waiting does not change it")
 
 
+class ClosedDaySerializer(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    name = serializers.CharField(help_text="May be empty")
+
+
 class ExampleSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     phone_number = serializers.CharField()
@@ -43,5 +48,6 @@ class LaunchReportSerializer(serializers.Serializer[Any]):
     problems = ProblemSerializer(many=True)
     customers = serializers.IntegerField()
     skipped = SkippedSerializer(many=True)
+    closed_days = ClosedDaySerializer(many=True, help_text="Within 60 days: blackout dates and holidays")
     examples = ExampleSerializer(many=True)
     estimate = EstimateSerializer()

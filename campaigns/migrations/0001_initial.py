@@ -284,6 +284,7 @@ class Migration(migrations.Migration):
                 ('calls_per_number_week', models.PositiveSmallIntegerField(blank=True, help_text='Of all campaigns; can only tighten', null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100)], verbose_name='most calls to one number in 7 days')),
                 ('number_gap_s', models.FloatField(blank=True, help_text='Can only tighten', null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(7776000.0)], verbose_name='least time between calls to one number (seconds)')),
                 ('consent_attribute', models.CharField(blank=True, help_text='The attribute that says whether the customer consented', max_length=40, verbose_name='consent column')),
+                ('holidays', models.CharField(blank=True, help_text='The country whose public holidays are blackout dates, for example VN; or a part of one, US-CA', max_length=10)),
                 ('rule_override', models.JSONField(blank=True, default=dict, help_text='What a person with the permission has loosened, with a reason in the log')),
                 ('weight', models.PositiveSmallIntegerField(default=1, help_text='Its part of the trunk among those of its priority', validators=[django.core.validators.MinValueValidator(1)])),
                 ('share_used', models.FloatField(default=0, help_text='Calls started, each divided by the weight')),

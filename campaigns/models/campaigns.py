@@ -94,6 +94,11 @@ class Campaign(models.Model):
     consent_attribute = models.CharField(
         "consent column", max_length=40, blank=True, help_text="The attribute that says whether the customer consented"
     )
+    holidays = models.CharField(
+        max_length=10,
+        blank=True,
+        help_text="The country whose public holidays are blackout dates, for example VN; or a part of one, US-CA",
+    )
     rule_override = models.JSONField(
         default=dict, blank=True, help_text="What a person with the permission has loosened, with a reason in the log"
     )

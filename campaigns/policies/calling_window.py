@@ -14,7 +14,7 @@ goes by, and blackout dates.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
@@ -43,13 +43,14 @@ class CallingWindow:
     """A validated window. `ranges` holds per weekday (0 is Monday) pairs of minutes; an end past 1,440 is tomorrow.
 
     `legal_hours` are a rule profile's minutes of the day, begin and end, in each of the customer's zones; None sets no
-    bounds. `closed_dates` are local dates on which nobody is called.
+    bounds. `closed_dates` are local dates on which nobody is called; `day_names` names those that have one.
     """
 
     timezone: str
     ranges: tuple[tuple[tuple[int, int], ...], ...]
     legal_hours: tuple[int, int] | None = None
     closed_dates: frozenset[date] = frozenset()
+    day_names: Mapping[date, str] = field(default_factory=dict, compare=False)
 
     @property
     def is_never_open(self) -> bool:
@@ -162,6 +163,12 @@ def closed_date_in(window: CallingWindow, zones: Sequence[str], now: datetime) -
     """The blackout date that it is in one of the zones when a call started now would ring; None if it is none."""
     dates = (at.astimezone(ZoneInfo(zone)).date() for zone in zones for at in (now, now + CLOSING_GUARD))
     return next((local_date for local_date in dates if local_date in window.closed_dates), None)
+
+
+def date_in_words(window: CallingWindow, local_date: date) -> str:
+    """A blackout date with its name, if it has one: 2027-02-06 (Lunar New Year)."""
+    name = window.day_names.get(local_date, "")
+    return f"{local_date:%Y-%m-%d} ({name})" if name else f"{local_date:%Y-%m-%d}"
 
 
 def _parse_day(day: str, raw: Any) -> tuple[tuple[int, int], ...]:

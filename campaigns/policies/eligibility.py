@@ -14,7 +14,7 @@ from typing import Any
 
 from campaigns.enums import CampaignState, Outcome, TrunkHold
 from campaigns.policies.agent_breaker import AgentOutage
-from campaigns.policies.calling_window import CallingWindow, closed_date_in, is_open, next_opening
+from campaigns.policies.calling_window import CallingWindow, closed_date_in, date_in_words, is_open, next_opening
 from campaigns.policies.consent import Consent
 from campaigns.policies.number_caps import NumberUse
 from campaigns.policies.rule_profiles import CallingRules
@@ -274,7 +274,7 @@ def _window_gates(facts: DialFacts, now: datetime) -> list[GateState]:
     zones = facts.zones if facts.window.is_by_own_clock else tuple({*facts.zones, facts.window.timezone} - {""})
     blackout = closed_date_in(facts.window, zones, now)
     if blackout is not None:
-        reason = f"{blackout:%Y-%m-%d} is a blackout date in {_named(zones)}."
+        reason = f"{date_in_words(facts.window, blackout)} is a blackout date in {_named(zones)}."
         return [GateState(Gate.BLACKOUT, False, reason, opens_at), GateState(Gate.WINDOW, True)]
     reason = f"It is closed in {_named(zones)}."
     return [GateState(Gate.BLACKOUT, True), GateState(Gate.WINDOW, False, reason, opens_at)]

@@ -32,6 +32,7 @@ class RuleProfile:
     `hours` are minutes of the customer's day; `calls_per_day` and `calls_per_week` count all calls to one number, of
     all campaigns, in any 24 hours and any 7 days; gaps are between two calls to one number, the second one after a call
     that nobody can vouch for; a do-not-call list older than `dnc_max_age_days`, or none at all, stops the campaign.
+    Nobody is called on the `holidays` of a set of `policies.holiday_sets`, besides those the campaign names.
     """
 
     name: RuleProfileName
@@ -46,6 +47,7 @@ class RuleProfile:
     needs_consent: bool = False
     dnc_max_age_days: int | None = None
     countries: frozenset[str] = frozenset()
+    holidays: str = ""
 
     @property
     def label(self) -> str:
@@ -139,6 +141,7 @@ class CallingRules:
     needs_consent: bool
     dnc_max_age_days: int | None
     countries: frozenset[str]
+    holidays: str = ""
 
 
 def profile_at(name: RuleProfileName, on: date) -> RuleProfile:
@@ -182,6 +185,7 @@ def rules_in_force(profile: RuleProfile, own: OwnRules, override: Mapping[str, A
         needs_consent=profile.needs_consent,
         dnc_max_age_days=profile.dnc_max_age_days,
         countries=profile.countries,
+        holidays=profile.holidays,
     )
 
 

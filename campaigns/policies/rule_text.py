@@ -21,6 +21,7 @@ def rules_in_words(rules: CallingRules) -> tuple[str, ...]:
         if rules.dnc_max_age_days is None
         else f"Imported do-not-call lists no older than {rules.dnc_max_age_days} days",
         f"Numbers of {', '.join(sorted(rules.countries))} only" if rules.countries else "",
+        f"Nobody is called on the public holidays of {rules.holidays}" if rules.holidays else "",
     )
     return tuple(line for line in lines if line)
 

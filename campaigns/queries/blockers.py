@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from campaigns.enums import CampaignState, ContactState, TrunkHold
 from campaigns.models import Campaign, Contact
-from campaigns.policies.calling_window import closed_date_in, is_open, next_opening
+from campaigns.policies.calling_window import closed_date_in, date_in_words, is_open, next_opening
 from campaigns.policies.eligibility import LABELS, Gate, GateState
 from campaigns.policies.outcomes import CALLBACK, CALLBACK_EXPIRED
 from campaigns.policies.wait_text import try_in_words
@@ -61,6 +61,7 @@ WAIT_LABELS = {
     Gate.NUMBER_BUSY.value: "Waiting for another call to the same number to end",
     Gate.TRUNK_HELD.value: "Waiting because the trunk was held",
     Gate.TRUNK_THROTTLED.value: "Waiting because the switch asked for a pause",
+    "journal_unwritable": "Waiting because the dial worker's disk takes no lines",
     "not_connected": "Waiting because the switch could not be reached",
 }
 CLOSED_LABELS = {
@@ -140,7 +141,7 @@ def _window_blockers(campaign: Campaign, waiting: int, now: datetime) -> Iterato
         opens_at = next_opening(own, (window.timezone,), now)
         blackout = closed_date_in(own, (window.timezone,), now)
         if blackout is not None:
-            yield Blocker(Gate.BLACKOUT, f"{blackout:%Y-%m-%d} is a blackout date", waiting, opens_at)
+            yield Blocker(Gate.BLACKOUT, f"{date_in_words(window, blackout)} is a blackout date", waiting, opens_at)
         else:
             yield Blocker(Gate.WINDOW, f"The calling window is closed in {window.timezone}", waiting, opens_at)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -34,6 +34,7 @@ from campaigns.models import (
 )
 from campaigns.policies.calling_window import NEVER_OPEN, CallingWindow, parse_window
 from campaigns.policies.consent import Consent, read_consent
+from campaigns.policies.holiday_sets import holidays_of
 from campaigns.policies.number_caps import WEEK, EarlierCall
 from campaigns.policies.rule_profiles import CallingRules, OwnRules, parse_override, profile_at, rules_in_force
 from campaigns.queries.prepared import Given, Prepared
@@ -75,25 +76,23 @@ def rules_of(campaign: Campaign, now: datetime) -> CallingRules:
 
 
 def window_of(campaign: Campaign, now: datetime) -> CallingWindow:
-    """The campaign's calling window with its rules' hours and the blackout dates."""
+    """The campaign's calling window with its rules' hours, the blackout dates and the holidays."""
     dates = _CLOSED_DATES.ask(since=_still_somewhere(now), campaign_id=campaign.pk)
-    return _window(campaign, frozenset(local_date for (local_date,) in dates), now)
+    return _window(campaign, dict(dates), now)
 
 
 def windows_of(campaigns: Iterable[Campaign], now: datetime) -> dict[int, CallingWindow]:
-    """The calling windows of campaigns by id, in one query.
+    """The calling windows of campaigns by id, with hours, blackout dates and holidays, in one query.
 
     One that cannot be read is never open, and stops nobody else's dialing.
     """
     campaigns = list(campaigns)
-    closed = defaultdict[int | None, set[date]](set)
+    closed = defaultdict[int | None, dict[date, str]](dict)
     of_these = Q(campaign=None) | Q(campaign__in=[campaign.pk for campaign in campaigns])
     dates = BlackoutDate.objects.filter(of_these, date__gt=_still_somewhere(now))
-    for campaign_id, local_date in dates.values_list("campaign_id", "date"):
-        closed[campaign_id].add(local_date)
-    return {
-        campaign.pk: _window(campaign, frozenset(closed[None] | closed[campaign.pk]), now) for campaign in campaigns
-    }
+    for campaign_id, local_date, name in dates.values_list("campaign_id", "date", "name"):
+        closed[campaign_id][local_date] = name
+    return {campaign.pk: _window(campaign, closed[None] | closed[campaign.pk], now) for campaign in campaigns}
 
 
 def number_fault(phone_number: str) -> str:
@@ -236,21 +235,26 @@ def _still_somewhere(now: datetime) -> date:
     return timezone.localdate(now) - timedelta(days=3)
 
 
-def _window(campaign: Campaign, closed_dates: frozenset[date], now: datetime) -> CallingWindow:
-    return replace(_own_window(campaign), legal_hours=rules_of(campaign, now).hours, closed_dates=closed_dates)
-
-
-def _own_window(campaign: Campaign) -> CallingWindow:
+def _window(campaign: Campaign, blackouts: Mapping[date, str], now: datetime) -> CallingWindow:
+    """The campaign's window; never open where it, or its set of holidays, cannot be read."""
+    rules, closed = rules_of(campaign, now), dict[date, str]()
     try:
-        return parse_window(campaign.calling_window)
+        window = parse_window(campaign.calling_window)
+        for code in {campaign.holidays, rules.holidays} - {""}:
+            closed |= holidays_of(code, timezone.localdate(now))
     except ValueError:
         log.warning("calling_window_broken", extra={"campaign_id": campaign.pk})
-        return NEVER_OPEN
+        window = NEVER_OPEN
+    # A person's own name for a day says more than the calendar's.
+    closed |= {day: name or closed.get(day, "") for day, name in blackouts.items()}
+    return replace(window, legal_hours=rules.hours, closed_dates=frozenset(closed), day_names=closed)
 
 
-def _closed_dates() -> QuerySet[BlackoutDate, tuple[date]]:
+def _closed_dates() -> QuerySet[BlackoutDate, tuple[date, str]]:
     of_it = Q(campaign=None) | Q(campaign_id=Given("campaign_id", BigIntegerField()))
-    return BlackoutDate.objects.filter(of_it, date__gt=Given("since", DateField())).order_by().values_list("date")
+    return (
+        BlackoutDate.objects.filter(of_it, date__gt=Given("since", DateField())).order_by().values_list("date", "name")
+    )
 
 
 def _calls_to() -> QuerySet[CallAttempt, tuple[datetime | None, str, datetime | None]]:

@@ -37,7 +37,7 @@ _PACE = _CANARY | {
 }
 _CAPS = frozenset({"calls_per_number_day", "calls_per_number_week", "number_gap_s"})
 # People come and go, so the extensions may change at any time; a call keeps the one it was claimed with.
-_RULES = frozenset({"name", "cadence", "calling_window", "customer_lists", "extensions"}) | _PACE | _CAPS
+_RULES = frozenset({"name", "cadence", "calling_window", "holidays", "customer_lists", "extensions"}) | _PACE | _CAPS
 _WHOLE = _RULES | {
     "agent",
     "trunk",

@@ -29,6 +29,7 @@ def cells(profile: RuleProfile) -> list[str]:
         "yes" if profile.needs_consent else "–",
         number(profile.dnc_max_age_days),
         ", ".join(sorted(profile.countries)) or "–",
+        profile.holidays or "–",
         profile.source,
     ]
 

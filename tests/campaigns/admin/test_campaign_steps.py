@@ -201,6 +201,7 @@ def test_a_campaign_is_made_and_changed(admin_client, admin_user, campaign):
         ("calling_window_timezone", "Mars/Base", "There is no time zone “Mars/Base”."),
         ("calling_window_mon", "8-9," * 80, "This is longer than 300 characters."),
         ("cadence_waits", ["30", "1 d"], "“30” has no unit."),
+        ("holidays", "Mars", "There are no holidays of &#x27;Mars&#x27;"),
         ("app", "dial", "2 to 6 digits of each extension"),
         ("extensions", "101, 1", "“1” is no extension; write 2 to 6 digits."),
         ("max_concurrent_calls", "0", "greater than or equal to 1"),

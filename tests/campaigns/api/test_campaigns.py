@@ -49,8 +49,9 @@ def path(campaign: Campaign, action: str = "") -> str:
 
 
 def test_a_draft_is_created_with_its_defaults(manager):
-    answer = manager.post(CAMPAIGNS, draft(parameter_template={"name": "{{ customer.name }}"}))
+    answer = manager.post(CAMPAIGNS, draft(parameter_template={"name": "{{ customer.name }}"}, holidays="vn"))
     campaign = Campaign.objects.get()
+    assert campaign.holidays == "VN"
     shown = answer.json()
     assert (answer.status_code, shown["id"], shown["state"], shown["app"]) == (201, campaign.pk, "draft", "bot")
     assert shown["customer_lists"] == list(campaign.customer_lists.values_list("pk", flat=True))
@@ -92,6 +93,7 @@ def test_a_draft_is_created_with_its_defaults(manager):
         ({"cadence": {"rules": [{"waits": ["next_week"]}]}}, ["cadence"]),
         ({"calling_window": {"days": {"monday": []}}}, ["calling_window"]),
         ({"calling_window": {"timezone": "Mars/Base"}}, ["calling_window"]),
+        ({"holidays": "Mars"}, ["holidays"]),
         ({"parameter_template": {"name": "{{ customer.shoe_size }}"}}, ["parameter_template"]),
         ({"parameter_template": {"name": "{{ customer.name "}}, ["parameter_template"]),
         ({"starts_at": "2026-12-01T08:00:00"}, ["starts_at"]),

@@ -155,6 +155,13 @@ def test_a_blackout_date_is_named_and_not_the_window() -> None:
     assert closed.opens_at == NOW.replace(hour=8, minute=0) + timedelta(days=1)
 
 
+def test_a_holiday_is_called_by_its_name() -> None:
+    window = replace(BLACKOUT, day_names={NOW.date(): "Lunar New Year"})
+    closed = first_closed(dial_gates(replace(CLEAR, window=window), NOW))
+    assert closed is not None
+    assert closed.reason == "2026-11-20 (Lunar New Year) is a blackout date in UTC."
+
+
 def test_the_hours_of_a_profile_count_where_the_customer_is() -> None:
     window = replace(WINDOW, timezone="UTC", legal_hours=(8 * 60, 17 * 60))
     zones = ("America/New_York",)

@@ -12,7 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from campaigns.enums import CampaignState, ContactState, Outcome, RuleProfileName
 from campaigns.models import Campaign, ListEntry, SuppressedNumber
 from campaigns.policies.launch_estimate import ASSUMED
+from campaigns.queries import launch_report as report_query
 from campaigns.queries.launch_report import Example, launch_report
+from campaigns.services.blackouts import add_blackouts
 from tests.factories import NOW, make_attempt, make_campaign, make_contact, make_customer, make_list
 
 pytestmark = pytest.mark.django_db
@@ -71,6 +73,36 @@ def test_a_closed_window_makes_them_wait() -> None:
     customer.timezone = "America/New_York"
     customer.save()
     assert skipped(campaign) == {"outside_window": (1, False)}
+
+
+def test_numbers_that_are_not_dialed_are_counted(settings) -> None:
+    settings.ALLOWED_COUNTRIES = ["VN"]
+    campaign = draft(2)
+    customer_list = campaign.customer_lists.get()
+    for number in ("+841900123456", "+12025550123", "+12025550124"):
+        ListEntry.objects.create(list=customer_list, customer=make_customer(number))
+    assert skipped(campaign) == {"number_not_allowed": (1, True), "country_not_allowed": (2, True)}
+
+
+def test_of_a_long_list_a_part_is_looked_at(monkeypatch, settings) -> None:
+    settings.ALLOWED_COUNTRIES = ["US"]
+    monkeypatch.setattr(report_query, "NUMBERS_LOOKED_AT", 5)
+    found = launch_report(draft(20), NOW, random.Random(1)).skipped
+    (skip,) = [skip for skip in found if skip.code == "country_not_allowed"]
+    assert skip.count == 20
+    assert skip.label == "Are in a country that may not be called, about, by a part of them"
+
+
+def test_a_day_without_calls_is_told_and_makes_them_wait() -> None:
+    campaign = draft(2, holidays="VN")
+    add_blackouts({NOW.date(): "Ours", NOW.date() + timedelta(days=90): ""}, campaign=campaign, user=None, now=NOW)
+    assert skipped(campaign) == {"blackout_date": (2, False)}
+    told = launch_report(campaign, NOW, random.Random(1)).closed_days
+    assert [(str(day.date), day.name) for day in told] == [
+        ("2026-11-20", "Ours"),
+        ("2026-11-24", "Vietnam Cultural Day"),
+        ("2027-01-01", "New Year's Day"),
+    ]
 
 
 def test_rows_without_a_value_that_is_told_are_counted() -> None:

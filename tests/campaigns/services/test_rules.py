@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -11,7 +12,10 @@ from django.core.exceptions import PermissionDenied
 from campaigns.enums import CampaignState, RuleProfileName
 from campaigns.errors import RulesKept
 from campaigns.models import BlackoutDate, BridgeNode, CallAttempt, Campaign, CampaignEvent, DialingStop
-from campaigns.queries.calling_rules import calls_to_hang_up, rules_of, window_of
+from campaigns.policies import rule_profiles
+from campaigns.policies.rule_profiles import PROFILES
+from campaigns.policies.rule_text import rules_in_words
+from campaigns.queries.calling_rules import calls_to_hang_up, rules_of, window_of, windows_of
 from campaigns.queries.dialing import dialable_trunk_ids
 from campaigns.services.blackouts import add_blackouts, remove_blackout
 from campaigns.services.campaigns import clone
@@ -97,12 +101,41 @@ def test_blackout_dates_are_for_all_or_for_one_campaign(user: User) -> None:
     assert window_of(mine, NOW).closed_dates == {TODAY, TODAY + timedelta(days=1)}
     assert window_of(other, NOW).closed_dates == {TODAY}
     assert window_of(mine, NOW + timedelta(days=9)).closed_dates == set()
+    assert window_of(mine, NOW).day_names == {TODAY: "Ours", TODAY + timedelta(days=1): ""}
     remove_blackout(mine.blackout_dates.get(date=TODAY), user=user, now=NOW)
     assert log_of(mine) == [
         ("blackout_added", "Nobody is called on 2 dates from 2026-11-20 to 2026-11-21."),
         ("blackout_removed", "People may be called on 2026-11-20 again."),
     ]
     assert log_of(other) == []
+
+
+def test_holidays_are_blackout_dates_of_the_campaign_that_names_them() -> None:
+    tet = date(2027, 2, 6)
+    before = NOW + timedelta(days=60)
+    mine, other = make_campaign(holidays="VN"), make_campaign()
+    assert tet in window_of(mine, before).closed_dates
+    assert tet not in window_of(other, before).closed_dates
+    assert clone(mine.pk, name="Copy", user=None, now=NOW).holidays == "VN"
+    add_blackouts({tet: "We rest"}, campaign=None, user=None, now=NOW)
+    windows = windows_of([mine, other], before)
+    assert [windows[each.pk].day_names[tet] for each in (mine, other)] == ["We rest", "We rest"]
+
+
+def test_a_profile_may_name_holidays(monkeypatch) -> None:
+    vietnam = tuple(replace(profile, holidays="VN") for profile in PROFILES)
+    monkeypatch.setattr(rule_profiles, "PROFILES", vietnam)
+    campaign = make_campaign(holidays="US")
+    window = window_of(campaign, NOW)
+    assert {window.day_names[date(2026, 11, 24)], window.day_names[date(2026, 11, 26)]} == {
+        "Vietnam Cultural Day",
+        "Thanksgiving Day",
+    }
+    assert "Nobody is called on the public holidays of VN" in rules_in_words(rules_of(campaign, NOW))
+
+
+def test_a_set_of_holidays_that_cannot_be_read_closes_every_day() -> None:
+    assert window_of(make_campaign(holidays="ZZ"), NOW).is_never_open
 
 
 def test_an_override_needs_the_permission(user: User) -> None:
