@@ -79,6 +79,7 @@ class CallAttempt(models.Model):
             models.Index(fields=["campaign"], condition=~Q(state=AttemptState.ENDED), name="attempt_open_by_campaign"),
             models.Index(fields=["trunk", "ended_at"], condition=~Q(extension=""), name="attempt_by_extension"),
             models.Index(fields=["campaign", "-claimed_at"], name="attempt_by_campaign"),
+            models.Index(fields=["-claimed_at"], name="attempt_by_time"),
             models.Index(fields=["phone_number", "-dispatched_at"], name="attempt_by_phone"),
         ]
 

@@ -189,6 +189,12 @@ class Contact(models.Model):
                 condition=Q(state=ContactState.PENDING, callback_at__isnull=False),
                 name="contact_callback_due",
             ),
+            # Who has somebody due, and what a campaign's contacts wait for, is answered by this index alone.
+            models.Index(
+                fields=["campaign", "next_attempt_at", "state_reason"],
+                condition=Q(state=ContactState.PENDING),
+                name="contact_waiting",
+            ),
             models.Index(fields=["campaign", "state"], name="contact_by_state"),
             models.Index(fields=["phone_number"], name="contact_by_number"),
         ]

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import BigIntegerField, DateTimeField, Exists, OuterRef, QuerySet
+from django.db.models import BigIntegerField, DateTimeField, Exists, OuterRef, QuerySet, Subquery
 
 from campaigns.crash_points import reach
 from campaigns.enums import App, AttemptState, CampaignState, ContactState, TrunkHold
@@ -126,14 +126,14 @@ def _turns(trunk: Trunk, open_calls: dict[int, int], now: datetime) -> list[_Tur
     campaigns: list[Any] = with_good_dnc_lists(
         _RUNNING.ask(trunk_id=trunk.pk, now=now, failed_since=now - LOOK_BACK), now
     )
-    asked = [campaign for campaign in campaigns if campaign.has_due]
+    asked = [one for one in campaigns if one.first_due_at is not None and one.first_due_at <= now]
     windows = windows_of(asked, now) if asked else {}
     in_doubt = {campaign.agent_id for campaign in asked if campaign.is_agent_in_doubt}
     trials = {agent_id: trials_left(agent_id, now) for agent_id in in_doubt}
     extensions = _extensions(trunk, asked, now)
     turns = []
     for campaign in campaigns:
-        limits = (trials.get(campaign.agent_id), _len(extensions.get(campaign.pk)), None if campaign.has_due else 0)
+        limits = (trials.get(campaign.agent_id), _len(extensions.get(campaign.pk)), None if campaign.pk in windows else 0)
         lane = _lane(campaign, open_calls, limits, now)
         turns.append(_Turn(campaign, lane, windows.get(campaign.pk, NEVER_OPEN), extensions.get(campaign.pk)))
     return turns
@@ -309,11 +309,12 @@ def _locked_trunk() -> QuerySet[Any]:
 
 
 def _running() -> QuerySet[Any]:
-    of_it = Contact.objects.filter(campaign=OuterRef("pk"), state=ContactState.PENDING)
-    due = of_it.filter(next_attempt_at__lte=Given("now", DateTimeField()))
+    waiting = Contact.objects.filter(campaign=OuterRef("pk"), state=ContactState.PENDING)
+    due = waiting.filter(next_attempt_at__lte=Given("now", DateTimeField()))
     running = Campaign.objects.filter(trunk_id=Given("trunk_id", BigIntegerField()), state=CampaignState.RUNNING)
     return running.annotate(
-        has_due=Exists(due),
+        # The first of an index, and not whether one is due: that the database may look for among all who are not.
+        first_due_at=Subquery(waiting.order_by("next_attempt_at").values("next_attempt_at")[:1]),
         has_asked=Exists(due.filter(callback_at__isnull=False)),
         is_agent_in_doubt=Exists(failures_since(Given("failed_since", DateTimeField()), OuterRef("agent_id"))),
     ).order_by("id")

@@ -328,3 +328,69 @@ def test_claim_reads_the_partial_index_without_sorting() -> None:
             plan = "\n".join(row[0] for row in cursor.fetchall())
         assert index in plan
         assert "Sort" not in plan
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="reads PostgreSQL's plan")
+def test_a_claim_among_a_hundred_thousand_contacts_reads_indexes_alone() -> None:
+    trunk = fast_trunk()
+    campaigns = [fast_campaign(trunk) for _ in range(20)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO campaigns_customer (phone_number, name, timezone, attributes, created_at, updated_at)
+            SELECT '+8498' || lpad(n::text, 7, '0'), '', 'UTC', '{}', now(), now() FROM generate_series(0, 4999) n
+            """
+        )
+        cursor.execute(
+            """
+            INSERT INTO campaigns_contact (
+                campaign_id, customer_id, phone_number, name, timezone, attributes, state, state_reason,
+                next_attempt_at, priority, attempts_made, releases, last_outcome, disposition, updated_at
+            )
+            SELECT one.id, c.id, '+84' || 900000000 + row_number() OVER (), '', 'UTC', '{}', 'pending', '',
+                %s::timestamptz + interval '1 hour' * (c.id %% 2 * 2 - 1), 0, 0, 0, '', '', now()
+            FROM campaigns_customer c CROSS JOIN unnest(%s::bigint[]) one (id)
+            """,
+            [NOW, [campaign.pk for campaign in campaigns]],
+        )
+        cursor.execute("ANALYZE campaigns_contact")
+    with CaptureQueriesContext(connection) as queries:
+        assert len(claim_due(trunk.pk, now=NOW)) == 50
+    of_contacts = [query["sql"] for query in queries if f'FROM "{Contact._meta.db_table}"' in query["sql"]]
+    indexes = set()
+    for statement in of_contacts:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {statement}")
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+        assert "Seq Scan on campaigns_contact" not in plan
+        indexes |= {name for name in ("contact_waiting", "contact_due", "contact_callback_due") if name in plan}
+    # One statement finds who has somebody due; after it, one for each campaign that is served.
+    assert len(of_contacts) == 21
+    assert indexes == {"contact_waiting", "contact_due", "contact_callback_due"}
+
+
+def test_a_claim_asks_as_often_for_many_idle_campaigns_as_for_none() -> None:
+    trunk = fast_trunk()
+    served = fast_campaign(trunk, contacts=3)
+    claim_due(trunk.pk, now=NOW)
+
+    def statements(at: datetime) -> int:
+        Contact.objects.filter(campaign=served).update(state=ContactState.PENDING, next_attempt_at=at)
+        CallAttempt.objects.all().delete()
+        with CaptureQueriesContext(connection) as queries:
+            assert len(claim_due(trunk.pk, now=at)) == 3
+        return len(queries)
+
+    alone = statements(NOW + timedelta(seconds=2))
+    for _ in range(10):
+        make_contact(fast_campaign(trunk), next_attempt_at=NOW + timedelta(hours=1))
+    assert statements(NOW + timedelta(seconds=4)) == alone
+
+
+def test_a_campaign_that_has_fewer_due_than_its_share_leaves_the_rest_to_the_others() -> None:
+    trunk = fast_trunk(max_concurrent_calls=10)
+    few, many = fast_campaign(trunk, contacts=2), fast_campaign(trunk, contacts=20)
+    closed = fast_campaign(trunk, contacts=3, calling_window=window("20:00", "21:00"), priority=9)
+    counts = Counter(contact.campaign_id for contact in claimed_contacts(trunk))
+    assert counts == {few.pk: 2, many.pk: 8}
+    assert set(Contact.objects.filter(campaign=closed).values_list("state_reason", flat=True)) == {"outside_window"}
