@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from campaigns.enums import AgentKind, App, TrunkHold
+from campaigns.enums import AgentKind, App, StreamChannel, TrunkHold
 from campaigns.models import Campaign, ListEntry
 from campaigns.policies.cadence import parse_cadence
 from campaigns.policies.calling_window import parse_window
@@ -74,10 +74,18 @@ def _check_app(campaign: Campaign) -> Iterator[Problem]:
         yield from _parsed("extensions", read_extensions, campaign.extensions)
         if not campaign.extensions:
             yield Problem("extension", "With dial, an extension of 2 to 6 digits must be rung first.")
-    elif campaign.agent.kind == AgentKind.LISTENER:
-        yield Problem("agent", "The agent only listens: with bot the customer would hear nothing. Choose dial.")
+    if campaign.agent.kind == AgentKind.LISTENER:
+        yield from _check_listener(campaign)
     if campaign.app == App.BOT and not campaign.is_silence:
         yield from _check_audio_file(settings.DATA_DIR / "prompts" / campaign.audio_file)
+
+
+def _check_listener(campaign: Campaign) -> Iterator[Problem]:
+    if campaign.app != App.DIAL:
+        yield Problem("agent", "The agent only listens: with bot the customer would hear nothing. Choose dial.")
+    elif campaign.channel == StreamChannel.MONO_A:
+        text = "The listener would hear the extension alone and take it for the customer. Leave the channel empty."
+        yield Problem("channel", text)
 
 
 def _check_audio_file(path: Path) -> Iterator[Problem]:

@@ -47,6 +47,17 @@ def test_audio_comes_in_pieces_and_a_notice_does_not_wait_for_one():
     ]
 
 
+def test_both_legs_of_a_piece_stay_together():
+    async def scenario():
+        inbox = AgentInbox(8_000, max_audio_ms=2_000)
+        inbox.give_pieces(40)
+        for number in (1, 2):
+            inbox.put_audio(CustomerAudio(bytes([number]) * 320, number * 20, bytes([10 * number]) * 320))
+        return await inbox.get()
+
+    assert run(scenario()) == CustomerAudio(b"\x01" * 320 + b"\x02" * 320, 40, b"\x0a" * 320 + b"\x14" * 320)
+
+
 def test_notices_are_bounded():
     inbox = AgentInbox(8_000, max_audio_ms=40)
     assert [inbox.put(KeyPressed("1")) for _ in range(MAX_NOTICES + 1)] == [True] * MAX_NOTICES + [False]

@@ -143,7 +143,11 @@ def test_a_listener_is_refused_where_the_customer_would_hear_nothing() -> None:
         campaigns.launch(campaign.pk, now=NOW)
     text = "The agent only listens: with bot the customer would hear nothing. Choose dial."
     assert refused.value.errors == {"agent": [text]}
-    Campaign.objects.update(app=App.DIAL, extensions=["101"])
+    Campaign.objects.update(app=App.DIAL, extensions=["101"], channel="mono_a")
+    with pytest.raises(CampaignNotReady, match="cannot be launched") as refused:
+        campaigns.launch(campaign.pk, now=NOW)
+    assert list(refused.value.errors) == ["channel"]
+    Campaign.objects.update(channel="")
     assert campaigns.launch(campaign.pk, now=NOW).state == CampaignState.RUNNING
 
 
