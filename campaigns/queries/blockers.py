@@ -98,7 +98,7 @@ def _waiting(campaign: Campaign, now: datetime) -> list[_Waiting]:
     is_due = Q(next_attempt_at__lte=now)
     rows = waiting.order_by().values_list("state_reason")
     counted = rows.annotate(
-        total=Count("pk"), due=Count("pk", filter=is_due), opens_at=Min("next_attempt_at", filter=~is_due)
+        total=Count("*"), due=Count("next_attempt_at", filter=is_due), opens_at=Min("next_attempt_at", filter=~is_due)
     )
     return [_Waiting(reason, due, total - due, opens_at) for reason, total, due, opens_at in counted]
 

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
-
 from campaigns.enums import AttemptState, ContactState
-from campaigns.models import CallAttempt, Campaign, Contact, ListEntry
+from campaigns.models import CallAttempt, Campaign, Contact
 from campaigns.policies.extension_pool import lines_of
 from campaigns.policies.launch_estimate import first_round_s, in_words
-from campaigns.queries.calling_rules import imported_numbers, suppressions
+from campaigns.queries.listed_customers import count_customers, entries_of, on_do_not_call_list
 from campaigns.queries.preflight import preflight
 from campaigns.states import CampaignAction
 
@@ -44,11 +42,9 @@ def plan_step(campaign: Campaign, action: CampaignAction, now: datetime) -> Step
 
 
 def _launch_sentences(campaign: Campaign, now: datetime) -> list[str]:
-    entries = ListEntry.objects.filter(list__campaigns=campaign)
-    contacts = entries.values("customer").distinct().count()
-    is_suppressed = Q(customer__phone_number__in=suppressions(campaign.pk, now).values("phone_number"))
-    is_suppressed |= Q(customer__phone_number__in=imported_numbers().values("phone_number"))
-    suppressed = entries.filter(is_suppressed).values("customer").distinct().count()
+    entries = entries_of(campaign)
+    contacts = count_customers(entries)
+    suppressed = on_do_not_call_list(campaign, entries, now)
     duration = first_round_s(
         contacts - suppressed,
         calls_per_second=min(campaign.calls_per_second, campaign.trunk.calls_per_second),

@@ -25,14 +25,8 @@ from campaigns.policies.launch_estimate import ASSUMED, Estimate, Experience, Li
 from campaigns.policies.number_caps import DAY, WEEK
 from campaigns.policies.parameter_template import ParameterTemplate, Recipient, parse_template
 from campaigns.policies.rule_profiles import CallingRules
-from campaigns.queries.calling_rules import (
-    country_fault,
-    imported_numbers,
-    number_fault,
-    rules_of,
-    suppressions,
-    window_of,
-)
+from campaigns.queries.calling_rules import country_fault, number_fault, rules_of, window_of
+from campaigns.queries.listed_customers import count_customers, customers_of, entries_of, on_do_not_call_list
 from campaigns.queries.preflight import Problem, preflight
 
 EXAMPLES = 5
@@ -84,8 +78,8 @@ class LaunchReport:
 
 def launch_report(campaign: Campaign, now: datetime, dice: random.Random) -> LaunchReport:
     """The report of a campaign whose trunk is loaded; `dice` chooses the examples."""
-    entries = ListEntry.objects.filter(list__campaigns=campaign)
-    customers = _customers(entries)
+    entries = entries_of(campaign)
+    customers = count_customers(entries)
     skipped = [skip for skip in _skipped(campaign, entries, now) if skip.count]
     final = max((skip.count for skip in skipped if skip.is_final), default=0)
     return LaunchReport(
@@ -98,23 +92,17 @@ def launch_report(campaign: Campaign, now: datetime, dice: random.Random) -> Lau
     )
 
 
-def _customers(entries: QuerySet[ListEntry]) -> int:
-    return entries.order_by().values("customer").distinct().count()
-
-
 def _skipped(campaign: Campaign, entries: QuerySet[ListEntry], now: datetime) -> Iterator[Skipped]:
     rules = rules_of(campaign, now)
     yield from _undialable(campaign, entries, rules)
-    listed = Q(customer__phone_number__in=suppressions(campaign.pk, now).values("phone_number"))
-    listed |= Q(customer__phone_number__in=imported_numbers().values("phone_number"))
-    yield Skipped(Gate.SUPPRESSED, "Are on a do-not-call list", _customers(entries.filter(listed)), True)
+    yield Skipped(Gate.SUPPRESSED, "Are on a do-not-call list", on_do_not_call_list(campaign, entries, now), True)
     if rules.needs_consent:
         yield Skipped(Gate.CONSENT, "Have not consented", _without_consent(campaign, entries, now), True)
     for cap, window in ((rules.calls_per_day, DAY), (rules.calls_per_week, WEEK)):
         if cap is not None:
             full = entries.filter(customer__phone_number__in=_called(now - window, times=cap))
             hours = f"{window.total_seconds() / 3600:.0f} hours"
-            yield Skipped(Gate.NUMBER_CAP, f"Were called {cap} times within {hours}", _customers(full), False)
+            yield Skipped(Gate.NUMBER_CAP, f"Were called {cap} times within {hours}", count_customers(full), False)
     yield _resting(entries, rules, now)
     yield from _outside_window(campaign, entries, now)
     yield from _empty_values(campaign, entries)
@@ -122,7 +110,7 @@ def _skipped(campaign: Campaign, entries: QuerySet[ListEntry], now: datetime) ->
 
 def _undialable(campaign: Campaign, entries: QuerySet[ListEntry], rules: CallingRules) -> Iterator[Skipped]:
     """Numbers that are no longer, or never were, such as may be dialed. Of a long list a part is looked at."""
-    every = -(-_customers(entries) // NUMBERS_LOOKED_AT) or 1
+    every = -(-count_customers(entries) // NUMBERS_LOOKED_AT) or 1
     part = entries.annotate(place=Mod("customer_id", every)).filter(place=0) if every > 1 else entries
     numbers = part.order_by().values_list("customer__phone_number", flat=True).distinct()
     found: Counter[Gate] = Counter()
@@ -153,7 +141,7 @@ def _called(since: datetime, *, times: int) -> QuerySet[CallAttempt, Any]:
 def _resting(entries: QuerySet[ListEntry], rules: CallingRules, now: datetime) -> Skipped:
     since = now - timedelta(seconds=max(rules.min_gap_s, settings.REDIAL_MIN_S))
     resting = entries.filter(customer__phone_number__in=_called(since, times=1))
-    return Skipped(Gate.RECENT_CALL, "Were called a moment ago", _customers(resting), False)
+    return Skipped(Gate.RECENT_CALL, "Were called a moment ago", count_customers(resting), False)
 
 
 def _without_consent(campaign: Campaign, entries: QuerySet[ListEntry], now: datetime) -> int:
@@ -171,9 +159,9 @@ def _without_consent(campaign: Campaign, entries: QuerySet[ListEntry], now: date
 
 def _outside_window(campaign: Campaign, entries: QuerySet[ListEntry], now: datetime) -> Iterator[Skipped]:
     window = window_of(campaign, now)
-    zones = entries.order_by().values_list("customer__timezone")
+    zones = customers_of(entries).values_list("timezone").annotate(customers=Count("*"))
     closed, blacked_out = 0, 0
-    for zone, customers in zones.annotate(customers=Count("customer", distinct=True)):
+    for zone, customers in zones:
         # Numbers without a zone of their own are taken for local ones.
         where = zones_of(window, customer_zone=zone, number_zones=(), fallback=settings.TIME_ZONE)
         if closed_date_in(window, where, now) is not None:
@@ -190,7 +178,10 @@ def _empty_values(campaign: Campaign, entries: QuerySet[ListEntry]) -> Iterator[
         lacks = Q(**{f"attributes__{column}__isnull": True}) | Q(**{f"attributes__{column}": ""})
         own = Q(**{f"customer__attributes__{column}__isnull": True}) | Q(**{f"customer__attributes__{column}": ""})
         yield Skipped(
-            "empty_value", f"Are called without a value for “{column}”", _customers(entries.filter(lacks & own)), False
+            "empty_value",
+            f"Are called without a value for “{column}”",
+            count_customers(entries.filter(lacks & own)),
+            False,
         )
 
 

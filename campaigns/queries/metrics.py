@@ -31,6 +31,8 @@ from campaigns.queries.health import BRIDGE_SEEN
 from campaigns.states import OPEN_ATTEMPT_STATES, REAL_CONTACT_STATES
 
 RECENT = timedelta(hours=1)
+# From the claim to the answer, with every lease and deadline on the way.
+BEFORE_THE_CALL = timedelta(hours=1)
 NODE_GAUGES: Mapping[str, str] = {
     "loop_lag_ms": "How late the bridge's event loop was at worst since its beat before, ms; above 100 callers hear it",
     "first_audio_ms": "How long 95 of the last 100 callers waited for the agent's first audio at most, ms",
@@ -73,7 +75,9 @@ def platform_metrics(now: datetime) -> tuple[Gauge, ...]:
 
 def _dialing(now: datetime) -> Iterator[Gauge]:
     open_attempts = CallAttempt.objects.exclude(state=AttemptState.ENDED)
-    recent = CallAttempt.objects.filter(ended_at__gte=now - RECENT)
+    # By the claim there is an index.
+    claimed_since = now - RECENT - timedelta(seconds=settings.MAX_CALL_S) - BEFORE_THE_CALL
+    recent = CallAttempt.objects.filter(ended_at__gte=now - RECENT, claimed_at__gte=claimed_since)
     yield _by(
         "campaigns", "Campaigns by state", "state", CampaignState.values, _counts(Campaign.objects.all(), "state")
     )
@@ -167,7 +171,7 @@ def _by(name: str, text: str, label: str, values: Iterable[str], counts: Mapping
 
 
 def _counts(rows: QuerySet[Any], field: str) -> dict[str, int]:
-    return dict(rows.order_by().values_list(field).annotate(total=Count("pk")))
+    return dict(rows.order_by().values_list(field).annotate(total=Count("*")))
 
 
 def _age_s(at: datetime | None, now: datetime) -> float:

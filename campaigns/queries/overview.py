@@ -89,7 +89,7 @@ def progress_of(campaigns: Iterable[Campaign]) -> list[Progress]:
         Contact.objects.filter(campaign__in=campaigns, state__in=REAL_CONTACT_STATES)
         .order_by()
         .values_list("campaign_id", "state")
-        .annotate(total=Count("pk"))
+        .annotate(total=Count("*"))
     )
     for campaign_id, state, total in rows:
         counts[campaign_id][state] = total
