@@ -6,7 +6,7 @@ import os
 import warnings
 from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
 from celery.exceptions import SecurityWarning
 from kombu import Queue
 from kombu.transport.redis import QoS
@@ -31,6 +31,7 @@ app.conf.update(
         "campaigns.tasks.imports.*": {"queue": "bulk"},
         "campaigns.tasks.dnc_lists.*": {"queue": "bulk"},
         "campaigns.tasks.launching.*": {"queue": "bulk"},
+        "campaigns.tasks.rehearsals.*": {"queue": "bulk"},
         "campaigns.tasks.*": {"queue": "results"},
     },
     task_serializer="json",
@@ -86,3 +87,30 @@ app.conf.beat_schedule = {
     "beat results": _heartbeat("results", 5),
 }
 app.autodiscover_tasks(["campaigns"])
+
+
+class StandInStep(bootsteps.StartStopStep):
+    """Lets a worker that takes the dialer's messages take the beat's place while there is none."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._stand_in: Any = None
+
+    def start(self, parent: Any) -> None:
+        """Begin to watch, where the worker dials."""
+        if "dial" in parent.app.amqp.queues.consume_from:
+            # Models are there now, and were not when this module was read.
+            from campaigns.tasks.stand_in import StandIn
+
+            self._stand_in = StandIn()
+            self._stand_in.start()
+
+    def stop(self, _parent: Any) -> None:
+        """Watch no more."""
+        if self._stand_in is not None:
+            self._stand_in.stop()
+
+
+app.steps["worker"].add(StandInStep)

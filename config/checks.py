@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +12,29 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 SECRET_KEY_MIN_CHARS = 32
+MOUNTS = Path("/proc/self/mountinfo")
+NETWORK_FILESYSTEMS = frozenset(
+    {
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "davfs",
+        "fuse.ceph",
+        "fuse.davfs2",
+        "fuse.glusterfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.sshfs",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "nfs",
+        "nfs4",
+        "smb3",
+        "smbfs",
+    }
+)
 KNOWN_PUBLIC_SECRETS = ("change-me", "django-insecure", "secret")
 
 
@@ -51,6 +76,42 @@ def check_public_ws_url(**_: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register
+def check_sqlite_disk(**_: Any) -> list[CheckMessage]:
+    """Whether SQLite's file lies where its locks and its write-ahead log work."""
+    database = settings.DATABASES["default"]
+    if "sqlite" not in database["ENGINE"] or not MOUNTS.exists():
+        return []
+    kind = filesystem_of(Path(str(database["NAME"])).absolute(), MOUNTS.read_text(errors="replace"))
+    if kind not in NETWORK_FILESYSTEMS:
+        return []
+    return [
+        Error(
+            f"The SQLite database lies on a network file system ({kind}), which would lose or damage it.",
+            hint="Set DATA_DIR to a directory on a local disk, or DATABASE_URL to a PostgreSQL server.",
+            id="config.E004",
+        )
+    ]
+
+
+def filesystem_of(path: Path, mounts: str) -> str:
+    """The kind of the file system a path lies on, by the text of /proc/self/mountinfo; empty where that does not say.
+
+    Source: Linux, Documentation/filesystems/proc.rst, 3.5.
+    """
+    found, depth = "", -1
+    for line in mounts.splitlines():
+        before, separator, after = line.partition(" - ")
+        fields = before.split(" ")
+        if not separator or len(fields) < 5:
+            continue
+        point = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4]))
+        # Of two mounts on one point, the later one is seen.
+        if path.is_relative_to(point) and len(point.parts) >= depth:
+            found, depth = after.split(" ")[0], len(point.parts)
+    return found
 
 
 @register

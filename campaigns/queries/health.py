@@ -10,14 +10,20 @@ from datetime import datetime, timedelta
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.models import Q
 
 from campaigns.models import BridgeNode, Heartbeat
 from campaigns.queries.clock import clock_fault, read_clock
 from campaigns.queries.dialing import NODE_SEEN_S
+from campaigns.queries.fitness import names_of_the_unfit, unfit_in_words
 
 BROKER_TIMEOUT_S = 1.0
 BRIDGE_SEEN = timedelta(seconds=NODE_SEEN_S)
 DIAL = "dial"
+# By which a dial worker says that it does the beat's work. Source: reliability Q10, D29.
+STAND_IN = "stand_in"
+BEAT_GONE = timedelta(seconds=15)
+NO_EVICTION = "noeviction"
 # A heartbeat is sent every 5 s. The result workers may all be fetching recordings, which takes up to 45 s each.
 HEARTBEAT_AGES: Mapping[str, timedelta] = {DIAL: timedelta(seconds=60), "results": timedelta(seconds=180)}
 DISK_FREE_MIN_BYTES = 256 * 1024 * 1024
@@ -50,7 +56,7 @@ def readiness(now: datetime) -> Readiness:
         _clock,
         lambda: clock_fault(now),
         lambda: _bridge(now),
-        *(_worker(queue, age, now) for queue, age in HEARTBEAT_AGES.items()),
+        *(_worker(queue, now) for queue in HEARTBEAT_AGES),
     )
     names = ("clock", "dial_clocks", "bridge", *(f"{queue}_worker" for queue in HEARTBEAT_AGES))
     # What the others left behind stands in the database; without it nothing is known of them.
@@ -62,8 +68,22 @@ def readiness(now: datetime) -> Readiness:
 
 
 def dialer_fault(now: datetime) -> str:
-    """What is wrong with the workers that dial, to follow their name in a sentence; empty if they take messages."""
-    return _worker_fault(DIAL, HEARTBEAT_AGES[DIAL], now)
+    """What is wrong with the workers that dial, to follow their name in a sentence; empty if they dial."""
+    signs = Heartbeat.objects.filter(Q(name__in=(DIAL, STAND_IN)) | names_of_the_unfit())
+    seen = dict(signs.values_list("name", "at"))
+    if fault := unfit_in_words(seen, now):
+        return fault
+    return _age_fault(max((seen[name] for name in (DIAL, STAND_IN) if name in seen), default=None), DIAL, now)
+
+
+def is_beat_gone(now: datetime) -> bool:
+    """Whether no message of the beat has come through for so long that a dial worker must take its place."""
+    return not Heartbeat.objects.filter(name=DIAL, at__gt=now - BEAT_GONE).exists()
+
+
+def broker_answers() -> bool:
+    """Whether the broker takes messages now. Takes a second at worst."""
+    return _broker().is_ready
 
 
 def _asked(name: str, ask: Callable[[], str]) -> Part:
@@ -89,9 +109,24 @@ def _broker() -> Part:
             settings.CELERY_BROKER_URL, socket_timeout=BROKER_TIMEOUT_S, socket_connect_timeout=BROKER_TIMEOUT_S
         ) as broker:
             broker.ping()
+            return Part("broker", True, _eviction(broker))
     except redis.RedisError:
         return Part("broker", False, "does not answer")
-    return Part("broker", True)
+
+
+def broker_advice() -> str:
+    """What should be changed in the broker's configuration; empty if nothing, or if it does not say."""
+    return _broker().detail
+
+
+def _eviction(broker: redis.Redis) -> str:
+    """What a broker does that is full; empty for one that refuses new messages, and for one that does not tell."""
+    try:
+        policy = broker.config_get("maxmemory-policy").get("maxmemory-policy", NO_EVICTION)
+    except redis.ResponseError:
+        # Hosted ones forbid the question.
+        return ""
+    return "" if policy == NO_EVICTION else f"drops messages when it is full: set maxmemory-policy to {NO_EVICTION}"
 
 
 def _bridge(now: datetime) -> str:
@@ -106,16 +141,19 @@ def _clock() -> str:
     return f"differs by {reading.skew.total_seconds():+.0f} s from the database's" if reading.is_off else ""
 
 
-def _worker(queue: str, oldest: timedelta, now: datetime) -> Callable[[], str]:
-    return lambda: _worker_fault(queue, oldest, now)
+def _worker(queue: str, now: datetime) -> Callable[[], str]:
+    return lambda: _worker_fault(queue, now)
 
 
-def _worker_fault(queue: str, oldest: timedelta, now: datetime) -> str:
-    at = Heartbeat.objects.filter(name=queue).values_list("at", flat=True).first()
+def _worker_fault(queue: str, now: datetime) -> str:
+    return _age_fault(Heartbeat.objects.filter(name=queue).values_list("at", flat=True).first(), queue, now)
+
+
+def _age_fault(at: datetime | None, queue: str, now: datetime) -> str:
     if at is None:
         return "has taken no message yet"
     age = now - at
-    return "" if age <= oldest else f"took its last message {age.total_seconds():.0f} s ago"
+    return "" if age <= HEARTBEAT_AGES[queue] else f"took its last message {age.total_seconds():.0f} s ago"
 
 
 def _disk() -> Part:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
+from django.db import connection
 from kombu.exceptions import OperationalError
 
 from campaigns.crash_points import reach
@@ -24,9 +25,10 @@ from campaigns.errors import CampaignNotReady, IllegalTransition
 from campaigns.policies.call_tokens import digest
 from campaigns.queries.clock import DatabaseClock
 from campaigns.queries.dialing import dialable_trunk_ids, due_launches, unfilled_campaign_ids
+from campaigns.queries.fitness import machine_name, unfit
 from campaigns.services import attempts, campaigns, canaries, contacts, dialing, set_back
 from campaigns.services.dial_journal import note_marker
-from campaigns.services.heartbeats import record_clock_fault
+from campaigns.services.heartbeats import record_clock_fault, record_heartbeat, record_unfit
 from campaigns.tasks.launching import fill_contacts
 from telephony.errors import LocalProtocolError
 from telephony.psr.classifier import classify
@@ -52,6 +54,10 @@ def tick() -> None:
         # Its leases would be wrong; another node's worker takes the next tick.
         log.error("clock_off", extra={"skew_s": clock.reading().skew.total_seconds()})
         record_clock_fault(socket.gethostname(), now=now)
+        return
+    if (fault := unfit(now)) is not None:
+        log.error("worker_unfit", extra={"fault": fault.name.lower()})
+        record_unfit(fault, socket.gethostname(), now=now)
         return
     set_back.hold_if_set_back(now=now)
     began_s = time.monotonic()
@@ -99,6 +105,8 @@ def reap() -> None:
     """Move on every attempt, and every wish to be called, whose deadline has passed."""
     # First: what the database has forgotten of an attempt, its lease must not give back.
     set_back.hold_if_set_back(now=clock.now())
+    if connection.vendor == "sqlite":
+        record_heartbeat(machine_name(), now=clock.now())
     contacts.expire_callbacks(now=clock.now())
     while attempts.reap(now=clock.now()) == attempts.REAP_BATCH:
         pass

@@ -15,7 +15,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from django.utils import timezone
 
+from campaigns.queries.fitness import other_machines
+from campaigns.queries.health import broker_advice
 from config import embedded_broker
 from config.demo import Demo
 from config.first_start import ADMIN_NAME, prepare_database
@@ -44,6 +48,7 @@ class Command(BaseCommand):
         refuse_taken_port(host, port, "the platform", "--port")
         self.say("preparing the database")
         prepare_database()
+        refuse_shared_file()
         supervisor = Supervisor(settings.DATA_DIR / "logs", self.say)
         with signals_as_stop():
             try:
@@ -67,6 +72,8 @@ class Command(BaseCommand):
                 raise CommandError(str(error)) from None
             supervisor.start(broker_part(broker, environment))
             redis_url = environment["REDIS_URL"] = broker.url
+        elif advice := broker_advice():
+            self.say(f"the broker of REDIS_URL {advice}")
         layout = Layout(settings.DATA_DIR, host, port, redis_url, environment, settings.DRAIN_TIMEOUT_S)
         parts: list[Part] = []
         simulator_url, token = "", secrets.token_urlsafe(24)
@@ -117,6 +124,19 @@ def refuse_taken_port(host: str, port: int, who: str, option: str) -> None:
         raise CommandError(
             f"Port {port} on {host} is taken, so {who} cannot listen there. "
             f"Stop what uses it, or choose another with {option} (make run ARGS='{option} {port + 1}')."
+        )
+
+
+def refuse_shared_file() -> None:
+    """Say plainly that another machine works with the SQLite file.
+
+    Raises:
+        CommandError: one does, or did until half a minute ago.
+    """
+    if connection.vendor == "sqlite" and other_machines(timezone.now()):
+        raise CommandError(
+            "Another machine uses this SQLite file. Stop the platform there, or set DATABASE_URL to one PostgreSQL "
+            "server for both. If this machine was restarted a moment ago, try again in half a minute."
         )
 
 

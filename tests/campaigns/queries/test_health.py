@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 
 from campaigns.models import BridgeNode, Heartbeat
-from campaigns.queries.health import DISK_FREE_MIN_BYTES, readiness
+from campaigns.queries.health import DISK_FREE_MIN_BYTES, broker_advice, readiness
 from campaigns.services.heartbeats import record_heartbeat
 from campaigns.tasks.health import beat
 from config.celery import app
@@ -22,9 +22,22 @@ pytestmark = pytest.mark.django_db
 Usage = namedtuple("Usage", "total used free")
 
 
+def policy(name: str) -> bytes:
+    return f"*2\r\n$16\r\nmaxmemory-policy\r\n${len(name)}\r\n{name}\r\n".encode()
+
+
+ANSWERS = {
+    "noeviction": policy("noeviction"),
+    "allkeys-lru": policy("allkeys-lru"),
+    "nothing": b"-NOPERM this user has no permissions to run the 'config|get' command\r\n",
+    "little": b"*0\r\n",
+}
+
+
 @pytest.fixture
 def broker(settings) -> Iterator[None]:
-    """Something that answers PONG on a port of its own."""
+    """Something that answers PONG on a port of its own, and BROKER_TOLD when it is asked what it does when full."""
+    settings.BROKER_TOLD = "noeviction"
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
@@ -35,7 +48,10 @@ def broker(settings) -> Iterator[None]:
                     return
                 with peer:
                     while command := peer.recv(4096):
-                        peer.sendall(b"+OK\r\n" * command.count(b"CLIENT") or b"+PONG\r\n")
+                        if b"CONFIG" in command:
+                            peer.sendall(ANSWERS[settings.BROKER_TOLD])
+                        else:
+                            peer.sendall(b"+OK\r\n" * command.count(b"CLIENT") or b"+PONG\r\n")
 
         thread = threading.Thread(target=answer)
         thread.start()
@@ -70,6 +86,22 @@ def test_a_platform_at_work_is_ready(broker, all_alive):
         "disk",
     ]
     assert (parts(), found.is_ready) == ({}, True)
+
+
+@pytest.mark.parametrize(
+    ("told", "advice"),
+    [
+        ("noeviction", ""),
+        ("allkeys-lru", "drops messages when it is full: set maxmemory-policy to noeviction"),
+        ("nothing", ""),
+        ("little", ""),
+    ],
+)
+def test_a_broker_that_would_drop_messages_is_told(broker, all_alive, settings, told, advice):
+    settings.BROKER_TOLD = told
+    assert broker_advice() == advice
+    found = readiness(NOW)
+    assert ({part.name: part.detail for part in found.parts}["broker"], found.is_ready) == (advice, True)
 
 
 def test_a_platform_just_started_says_what_is_missing():
