@@ -18,8 +18,9 @@ from campaigns.api import fields
 from campaigns.api.cadence import CadenceField
 from campaigns.api.filters import CampaignFilter
 from campaigns.api.launch_report import LaunchReportSerializer
+from campaigns.api.rehearsals import RehearsalActions
 from campaigns.api.serializers import StrictInput, StrictModelSerializer
-from campaigns.api.views import ReadOnlyView, enqueue_on_commit, page_of, token_of
+from campaigns.api.views import enqueue_on_commit, page_of, token_of
 from campaigns.enums import CampaignState, Outcome
 from campaigns.models import Campaign, CampaignEvent
 from campaigns.policies.calling_window import parse_window
@@ -230,7 +231,7 @@ class BlockerSerializer(serializers.Serializer[Any]):
     opens_at = serializers.DateTimeField(allow_null=True)
 
 
-class CampaignView(ReadOnlyView):
+class CampaignView(RehearsalActions):
     """Goals with an agent, rules and lists, run over a period."""
 
     queryset = Campaign.objects.prefetch_related("customer_lists").order_by("-id")

@@ -35,6 +35,8 @@ ACCESS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         **READ,
         **_written_by(MANAGER),
         "preflight": MANAGER,
+        "rehearse": MANAGER,
+        "rehearsal": EVERYONE,
         "launch": MANAGER,
         "approve": MANAGER,
         "pause": OPERATORS,

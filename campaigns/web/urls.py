@@ -20,6 +20,7 @@ from campaigns.web.contacts import list_customer_lists, show_contact
 from campaigns.web.overview import show_overview
 from campaigns.web.preflight import show_preflight
 from campaigns.web.recordings import play_recording
+from campaigns.web.rehearsals import rehearse, show_rehearsal
 from campaigns.web.stops import stop_all_dialing
 
 sign_in = LoginView.as_view(
@@ -31,6 +32,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("campaigns/", list_campaigns, name="campaigns"),
     path("campaigns/<int:campaign_id>/", show_campaign, name="campaign"),
     path("campaigns/<int:campaign_id>/preflight/", show_preflight, name="preflight"),
+    path("campaigns/<int:campaign_id>/rehearsal/", show_rehearsal, name="rehearsal"),
+    path("campaigns/<int:campaign_id>/rehearse/", rehearse, name="rehearse"),
     path("campaigns/<int:campaign_id>/approve/", approve_launch, name="approve_launch"),
     path("campaigns/<int:campaign_id>/test-call/", place_test_call, name="test_call"),
     path("campaigns/<int:campaign_id>/release-trunk/", release_trunk, name="release_trunk"),

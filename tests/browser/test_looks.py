@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from campaigns.tasks.rehearsals import rehearse_campaign
 from tests.browser.conftest import DESKTOP, PHONE, Visit
 from tests.browser.world import World
 
@@ -16,6 +17,7 @@ def addresses(world: World) -> dict[str, str]:
         "campaigns": "/campaigns/",
         "campaign": f"/campaigns/{world.campaign.pk}/",
         "preflight": f"/campaigns/{world.campaign.pk}/preflight/",
+        "rehearsal": f"/campaigns/{world.campaign.pk}/rehearsal/",
         "contact": f"/contacts/{world.waiting.pk}/",
         "contact-done": f"/contacts/{world.called.pk}/",
         "calls": "/calls/",
@@ -29,6 +31,7 @@ def addresses(world: World) -> dict[str, str]:
 @pytest.mark.parametrize(("width", "height"), [DESKTOP, PHONE])
 def test_every_page_renders_without_complaints_or_overflow(visit: Visit, world: World, shots: Path, width, height):
     visit.page.set_viewport_size({"width": width, "height": height})
+    rehearse_campaign(campaign_id=world.campaign.pk, limit=5)
     for name, address in addresses(world).items():
         page = visit.go(address)
         page.wait_for_function("() => document.fonts.status === 'loaded'")

@@ -253,22 +253,27 @@ def _stretches(
     length_s = next(
         (each for each in STRETCHES_S if (end - begin).total_seconds() / each <= STRETCHES_MAX), STRETCHES_S[-1]
     )
+    # From midnight there on, so that they begin at whole hours.
+    first = timezone.localtime(begin).replace(hour=0, minute=0, second=0)
+
+    def nth(at: datetime) -> int:
+        return int((at - first).total_seconds() // length_s)
+
     calls, answered, lines = Counter[int](), Counter[int](), Counter[int]()
     for attempt in placed:
-        nth = int(((attempt.dispatched_at or attempt.claimed_at) - begin).total_seconds() // length_s)
-        calls[nth] += 1
-        answered[nth] += attempt.answered_at is not None
+        place = nth(attempt.dispatched_at or attempt.claimed_at)
+        calls[place] += 1
+        answered[place] += attempt.answered_at is not None
     for at, used in _lines(placed):
-        nth = int((at - begin).total_seconds() // length_s)
-        lines[nth] = max(lines[nth], used)
+        lines[nth(at)] = max(lines[nth(at)], used)
     return [
         Stretch(
-            timezone.localtime(begin + timedelta(seconds=nth * length_s)),
-            whole.of(calls[nth]),
-            whole.of(answered[nth]),
-            whole.of(lines[nth], lines_max),
+            timezone.localtime(first + timedelta(seconds=place * length_s)),
+            whole.of(calls[place]),
+            whole.of(answered[place]),
+            whole.of(lines[place], lines_max),
         )
-        for nth in sorted(calls.keys() | {nth for nth, used in lines.items() if used})
+        for place in sorted(calls.keys() | {place for place, used in lines.items() if used})
     ]
 
 

@@ -59,6 +59,8 @@ EXPECTED = {
     ("PATCH", "campaigns/1/"): {MAN},
     ("DELETE", "campaigns/1/"): {MAN},
     ("GET", "campaigns/1/preflight/"): {MAN},
+    ("POST", "campaigns/1/rehearse/"): {MAN},
+    ("GET", "campaigns/1/rehearsal/"): EVERYONE,
     ("POST", "campaigns/1/launch/"): {MAN},
     ("POST", "campaigns/1/approve/"): {MAN},
     ("POST", "campaigns/1/pause/"): {MAN, SUP},
