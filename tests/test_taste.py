@@ -99,6 +99,28 @@ def test_services_and_queries_never_publish() -> None:
     )
 
 
+def test_counters_of_rows_are_added_to_by_the_database_or_under_the_rows_lock() -> None:
+    """`row.field += n` loses what another process adds meanwhile: `F("field") + n`, or the row is locked."""
+    locked = {
+        "campaigns/services/contacts.py": ["contact.attempts_made"],
+        "campaigns/services/dnc_lists.py": ["version.numbers", "version.rejected"],
+    }
+    found = {
+        named(path): added
+        for path in sources("campaigns/services", "campaigns/tasks", "campaigns/api", "campaigns/admin")
+        if (
+            added := [
+                ast.unparse(node.target)
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.AugAssign)
+                and isinstance(node.target, ast.Attribute)
+                and ast.unparse(node.target.value) != "self"
+            ]
+        )
+    }
+    assert found == locked
+
+
 def test_broad_handlers_give_their_reason() -> None:
     silent = [
         place
