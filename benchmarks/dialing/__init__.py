@@ -1,0 +1,75 @@
+"""What dialing costs: claims, launches, ticks and pages among very many contacts, and calls placed a second.
+
+The endpoint that is called answers at once and does nothing, so what is measured is our own cost; posting the same form
+with one plain `httpx.Client` is the peer, in the same run. Runs on PostgreSQL started for it, unless DATABASE_URL names
+an empty database.
+
+Options: `--calls=N` placed a round (default 200); `--contacts=N,N` in one campaign, growing (default 10000,1000000;
+with 10000000 it takes a quarter of an hour more).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from tests.servers import start_postgres
+
+
+def main(argv: list[str]) -> None:
+    """Run in a process of its own with its own database, and print the figures."""
+    options(argv)
+    given = os.environ.get("DATABASE_URL", "")
+    with (
+        tempfile.TemporaryDirectory(prefix="trunkline-bench-") as directory,
+        nullcontext(given) if given.startswith("postgres") else start_postgres() as url,
+    ):
+        environment = os.environ | {
+            "DATABASE_URL": url,
+            "DATA_DIR": directory,
+            "SECRET_KEY": "benchmark-" + "0123456789abcdef" * 3,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "LOG_LEVEL": "WARNING",
+        }
+        command = [sys.executable, "-m", "benchmarks.dialing", *argv]
+        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    _print(json.loads(done.stdout.splitlines()[-1]))
+
+
+def options(argv: Sequence[str]) -> Namespace:
+    """The options as numbers; `contacts` in growing order."""
+    parser = ArgumentParser(prog="benchmarks dialing")
+    parser.add_argument("--calls", type=int, default=200)
+    parser.add_argument("--contacts", type=_sizes, default=[10_000, 1_000_000])
+    return parser.parse_args(argv)
+
+
+def _sizes(text: str) -> list[int]:
+    return sorted(int(size) for size in text.split(","))
+
+
+def _print(figures: dict[str, Any]) -> None:
+    load = " to ".join(f"{each:.1f}" for each in figures["load"])
+    print(f"load of the machine meanwhile: {load}\n")
+    for size, claim in figures["claims"].items():
+        print(f"claim of 50 among {int(size):>10,} contacts: p50 {claim['p50']:6.1f} ms, p99 {claim['p99']:6.1f} ms")
+    launch = figures["launch"]
+    print(
+        f"launch of {launch['contacts']:,} customers: {launch['launch_ms']:.0f} ms for the click, first contacts after "
+        f"{launch['first_ms']:.0f} ms, all after {launch['all_s']:.1f} s"
+    )
+    tick = figures["tick"]
+    print(f"tick, 100 campaigns on 10 trunks, {tick['claimed']:.0f} claims: p50 {tick['p50']:.0f} ms")
+    for name, ms in figures["pages"].items():
+        print(f"{name:32} among {figures['of_contacts']:,} contacts: {ms:6.0f} ms")
+    placed, posted = figures["placed"], figures["posted"]
+    print(f"place_call, one thread:       {placed['per_s']:7.0f} /s, {placed['cpu_ms']:.1f} ms of its CPU each")
+    print(f"plain httpx POST, one thread: {posted['per_s']:7.0f} /s, {posted['cpu_ms']:.1f} ms of its CPU each")
+    print(f"place_call / plain POST:      {placed['per_s'] / posted['per_s']:7.2f}")
