@@ -226,6 +226,9 @@ class CallDesk:
         self._publisher.shutdown(wait=False, cancel_futures=True)
 
     async def _write(self) -> None:
+        # One transaction for all calls' turns: a commit costs more than what is written in it.
+        if not await self.unwritten.write_turns():
+            return
         for call_id in self.unwritten.call_ids:
             if not await self.unwritten.write(call_id):
                 return

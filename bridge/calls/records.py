@@ -131,7 +131,7 @@ def replay(call_id: UUID, records: Iterable[Record], *, now: datetime) -> None:
                     requests.append((_request_of(record), datetime.fromisoformat(record["at"])))
         except _UNREADABLE as error:
             logger.warning("journal record not understood: %s", repr(error), extra={"call_id": str(call_id)})
-    record_turns(call_id=call_id, turns=list(turns.values()))
+    record_turns({call_id: list(turns.values())})
     if findings is not None:
         record_findings(call_id=call_id, **findings, now=now)
     for action, at in requests:

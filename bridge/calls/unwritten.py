@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
+from django.db import DatabaseError, DataError
 from django.utils import timezone
 
 from bridge.calls.database import DatabaseThreads
@@ -21,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 # Some hours of transcript of a full process; beyond it the oldest turns are given up, and counted.
 MAX_TURNS: Final = 20_000
+MAX_BATCH_TURNS: Final = 500
 MAX_FINDINGS: Final = 2_000
 MAX_REQUESTS: Final = 2_000
 
@@ -71,11 +75,19 @@ class Unwritten:
         """It was done, or cannot be."""
         self._requests.pop((call_id, action), None)
 
+    async def write_turns(self) -> bool:
+        """Write the turns of all calls, many at once; whether the database takes them."""
+        for _ in range(0, len(self._turns), MAX_BATCH_TURNS):
+            batch = dict(islice(self._turns.items(), MAX_BATCH_TURNS))
+            if not await self._write_batch(batch):
+                return False
+        return True
+
     async def write(self, call_id: UUID) -> bool:
         """Write what waits of a call; whether nothing does any more."""
         return (
             await self._write_requests(call_id)
-            and await self._write_turns(call_id)
+            and await self._write_batch({key: draft for key, draft in self._turns.items() if key[0] == call_id})
             and await self._write_findings(call_id)
         )
 
@@ -87,15 +99,33 @@ class Unwritten:
                 self.drop_request(call_id, action)
         return True
 
-    async def _write_turns(self, call_id: UUID) -> bool:
-        batch = {key: draft for key, draft in self._turns.items() if key[0] == call_id}
-        work = partial(record_turns, call_id=call_id, turns=list(batch.values()))
-        if batch and not await self._database.settle(work):
+    async def _write_batch(self, batch: Mapping[tuple[UUID, int], TurnDraft]) -> bool:
+        by_call: defaultdict[UUID, list[TurnDraft]] = defaultdict(list)
+        for (call_id, _), draft in batch.items():
+            by_call[call_id].append(draft)
+        if by_call and not await self._record(by_call):
             return False
         for key, draft in batch.items():
             # A turn that became better known meanwhile is written again.
             if self._turns.get(key) is draft:
                 del self._turns[key]
+        return True
+
+    async def _record(self, by_call: Mapping[UUID, list[TurnDraft]]) -> bool:
+        """Whether the turns are off the list. What the database refuses of one call must not hold up the others."""
+        if len(by_call) > 1:
+            try:
+                await self._database.run(partial(record_turns, by_call))
+            except DataError:
+                pass
+            except (DatabaseError, TimeoutError) as error:
+                logger.warning("turns put off: %s", type(error).__name__)
+                return False
+            else:
+                return True
+        for call_id, drafts in by_call.items():
+            if not await self._database.settle(partial(record_turns, {call_id: drafts})):
+                return False
         return True
 
     async def _write_findings(self, call_id: UUID) -> bool:

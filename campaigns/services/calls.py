@@ -179,21 +179,24 @@ def _refuse_unless_of_trunk(attempt: CallAttempt, tenant: str, peer: str) -> Non
             raise CallRefused(403, code)
 
 
-def record_turns(*, call_id: UUID, turns: Sequence[TurnDraft]) -> None:
-    """Write transcript entries; an entry with a known `seq` is replaced.
+def record_turns(turns: Mapping[UUID, Sequence[TurnDraft]]) -> None:
+    """Write transcript entries of some calls at once; an entry with a known `seq` is replaced.
 
-    Entries that come after the call ended are kept too, and what was made of its turns is made again.
+    Entries that come after a call ended are kept too, and what was made of its turns is made again. Those of a call
+    that does not exist are dropped.
     """
-    rows = {draft.seq: _turn(call_id, draft) for draft in turns if 0 <= draft.seq < MAX_TURNS}
-    if len(rows) < len({draft.seq for draft in turns}):
-        log.warning("turns_beyond_limit", extra={"call_id": str(call_id), "limit": MAX_TURNS})
+    rows = {call_id: made for call_id, drafts in turns.items() if (made := _rows_of(call_id, drafts))}
     if not rows:
         return
     with transaction.atomic():
-        # Under the call's lock a turn is either seen by the steps after the end, or makes them run again.
-        ended_at = Call.objects.select_for_update().values_list("ended_at", flat=True).get(pk=call_id)
+        # Under a call's lock a turn is either seen by the steps after the end, or makes them run again. Locks of many
+        # calls are taken in one order everywhere.
+        calls = Call.objects.select_for_update().order_by("pk").filter(pk__in=list(rows))
+        ended = dict(calls.values_list("pk", "ended_at"))
+        for call_id in rows.keys() - ended.keys():
+            log.error("turns_of_unknown_call", extra={"call_id": str(call_id), "turns": len(rows[call_id])})
         TranscriptTurn.objects.bulk_create(
-            rows.values(),
+            [row for call_id in ended for row in rows[call_id]],
             update_conflicts=True,
             unique_fields=["call", "seq"],
             update_fields=[
@@ -207,9 +210,17 @@ def record_turns(*, call_id: UUID, turns: Sequence[TurnDraft]) -> None:
                 "confidence",
             ],
         )
-        if ended_at is not None:
-            _redo_steps(call_id)
+        for call_id, ended_at in ended.items():
+            if ended_at is not None:
+                _redo_steps(call_id)
     crash_points.reach("turns_written")
+
+
+def _rows_of(call_id: UUID, drafts: Sequence[TurnDraft]) -> list[TranscriptTurn]:
+    rows = {draft.seq: _turn(call_id, draft) for draft in drafts if 0 <= draft.seq < MAX_TURNS}
+    if len(rows) < len({draft.seq for draft in drafts}):
+        log.warning("turns_beyond_limit", extra={"call_id": str(call_id), "limit": MAX_TURNS})
+    return list(rows.values())
 
 
 def record_findings(*, call_id: UUID, answers: Sequence[Mapping[str, Any]], disposition: str, now: datetime) -> None:
@@ -248,8 +259,13 @@ def recover_recording(*, call_id: UUID, path: str) -> bool:
 
 
 def touch_calls(*, call_ids: Iterable[UUID], now: datetime) -> None:
-    """Note that these calls are alive; one statement for all calls of a process."""
-    Call.objects.filter(pk__in=list(call_ids), ended_at__isnull=True, last_seen_at__lt=now).update(last_seen_at=now)
+    """Note that these calls are alive; all calls of a process at once, locked in the order that all writers keep."""
+    live = Call.objects.select_for_update().order_by("pk")
+    with transaction.atomic():
+        touched = list(
+            live.filter(pk__in=list(call_ids), ended_at__isnull=True, last_seen_at__lt=now).values_list("pk", flat=True)
+        )
+        Call.objects.filter(pk__in=touched).update(last_seen_at=now)
 
 
 def finish_call(*, call_id: UUID, end: CallEnd, now: datetime) -> bool:

@@ -25,7 +25,7 @@ def open_call(now: datetime, token: str) -> None:
 
 def record_turn(_now: datetime, call_id: str) -> None:
     draft = TurnDraft(0, "customer", "i", "Yes.", "", 100, 600, is_interrupted=False, confidence=0.9)
-    calls.record_turns(call_id=UUID(call_id), turns=[draft])
+    calls.record_turns({UUID(call_id): [draft]})
 
 
 def finish(now: datetime, call_id: str) -> None:

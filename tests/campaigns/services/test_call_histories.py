@@ -31,7 +31,7 @@ def play(call, event):
     now = NOW + timedelta(seconds=second)
     if kind == "turn":
         draft = TurnDraft(what, "customer", "", f"turn {what}", "", what, what + 1, False, None)
-        calls.record_turns(call_id=call.id, turns=[draft])
+        calls.record_turns({call.id: [draft]})
     elif kind == "touch":
         calls.touch_calls(call_ids=[call.id], now=now)
     elif kind == "finish":

@@ -223,9 +223,9 @@ def test_open_psr_call_holds_the_call_when_the_template_was_broken_meanwhile():
 @pytest.mark.django_db
 def test_record_turns_replaces_the_entry_of_the_same_seq():
     call = make_call(lines=(), duration_s=None)
-    calls.record_turns(call_id=call.id, turns=[draft(0, "Ye"), draft(1, "No.")])
+    calls.record_turns({call.id: [draft(0, "Ye"), draft(1, "No.")]})
 
-    calls.record_turns(call_id=call.id, turns=[draft(0, "Yes, please."), draft(0, "Yes.")])
+    calls.record_turns({call.id: [draft(0, "Yes, please."), draft(0, "Yes.")]})
 
     assert list(call.turns.values_list("seq", "text")) == [(0, "Yes."), (1, "No.")]
 
@@ -235,8 +235,7 @@ def test_record_turns_cleans_what_no_database_would_take():
     call = make_call(lines=(), duration_s=None)
 
     calls.record_turns(
-        call_id=call.id,
-        turns=[draft(1, "a\x00b\x1b[31m\ud800c\n", start_ms=-5, end_ms=-9, confidence=float("nan"))],
+        {call.id: [draft(1, "a\x00b\x1b[31m\ud800c\n", start_ms=-5, end_ms=-9, confidence=float("nan"))]}
     )
 
     turn = call.turns.get()
@@ -252,9 +251,18 @@ def test_record_turns_cleans_what_no_database_would_take():
 def test_record_turns_is_bounded():
     call = make_call(lines=(), duration_s=None)
 
-    calls.record_turns(call_id=call.id, turns=[draft(1, "x" * 50_000), draft(calls.MAX_TURNS, "too many")])
+    calls.record_turns({call.id: [draft(1, "x" * 50_000), draft(calls.MAX_TURNS, "too many")]})
 
     assert [len(text) for text in call.turns.values_list("text", flat=True)] == [calls.MAX_TURN_CHARS]
+
+
+@pytest.mark.django_db
+def test_record_turns_writes_those_of_many_calls_and_drops_those_of_none():
+    calls_by_id = {call.id: call for call in (make_call(lines=(), duration_s=None) for _ in range(3))}
+
+    calls.record_turns({**{call_id: [draft(0), draft(1)] for call_id in calls_by_id}, uuid.UUID(int=7): [draft(0)]})
+
+    assert [call.turns.count() for call in calls_by_id.values()] == [2, 2, 2]
 
 
 @pytest.mark.django_db
@@ -264,7 +272,7 @@ def test_late_turns_make_what_was_made_of_turns_again():
     CallStep.objects.update(state=StepState.DONE, tries=1)
     Call.objects.update(is_processed=True)
 
-    calls.record_turns(call_id=call.id, turns=[draft(9)])
+    calls.record_turns({call.id: [draft(9)]})
 
     states = dict(call.steps.values_list("step", "state"))
     assert states == {
@@ -293,7 +301,7 @@ def test_touch_calls_moves_the_heartbeat_of_live_calls_only_forward():
 def test_finish_call_writes_everything_the_end_means():
     attempt, token = placed_attempt()
     call_id = open_call(token).call_id
-    calls.record_turns(call_id=call_id, turns=[draft(1, end_ms=30_000)])
+    calls.record_turns({call_id: [draft(1, end_ms=30_000)]})
 
     end = CallEnd(
         ended_by="agent_hangup",
@@ -341,7 +349,7 @@ def test_finish_call_writes_everything_the_end_means():
 )
 def test_finish_call_tells_the_attempt_how_it_went(end, talk_ms, outcome):
     call = make_call(lines=(), duration_s=None)
-    calls.record_turns(call_id=call.id, turns=[draft(0, start_ms=0, end_ms=talk_ms)])
+    calls.record_turns({call.id: [draft(0, start_ms=0, end_ms=talk_ms)]})
 
     calls.finish_call(call_id=call.id, end=end, now=LATER)
 

@@ -158,7 +158,7 @@ def test_webhooks_wait_for_the_analysis_but_not_for_ever():
 def test_late_turns_reach_the_analysis():
     call = ended_call(lines=())
     run(call, ResultStep.ANALYSIS)
-    calls.record_turns(call_id=call.id, turns=[LAST_WORD])
+    calls.record_turns({call.id: [LAST_WORD]})
 
     assert run(call, ResultStep.ANALYSIS, now=END + timedelta(seconds=1)) == StepState.DONE
     assert CallAnalysis.objects.get().metrics["customer_words"] == 3
@@ -168,7 +168,7 @@ def test_late_turns_reach_the_analysis():
 def test_a_turn_that_comes_while_the_file_is_written_reaches_the_file(data_dir):
     call = ended_call()
 
-    with right_after("campaigns_transcriptturn", lambda: calls.record_turns(call_id=call.id, turns=[LAST_WORD])):
+    with right_after("campaigns_transcriptturn", lambda: calls.record_turns({call.id: [LAST_WORD]})):
         run(call, ResultStep.TRANSCRIPT_FILE)
 
     assert ResultStep.TRANSCRIPT_FILE in steps.due_steps(call_id=call.id, now=END)
