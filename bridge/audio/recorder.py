@@ -36,6 +36,7 @@ WRITE_EVERY_MS: Final = 1_000
 _SPARE_SAMPLES: Final = 2 * RATE_HZ
 # Jitter up to this much is closed up, so that the customer's voice has no holes where frames arrived late.
 JITTER_MS: Final = 120
+_JITTER_SAMPLES: Final = JITTER_MS * SAMPLES_PER_MS
 # Half a minute of both sides: what may wait for a slow disk before audio is replaced by silence.
 MAX_PENDING_BYTES: Final = 30 * RATE_HZ * FRAME_BYTES
 
@@ -56,12 +57,23 @@ class Lane(IntEnum):
     AGENT = 1
 
 
+class _Side:
+    """One side: up to where it is laid, and what joins on there and is not laid yet."""
+
+    __slots__ = ("at_samples", "end_samples", "waiting")
+
+    def __init__(self) -> None:
+        self.at_samples = 0
+        self.end_samples = 0
+        self.waiting: list[bytes] = []
+
+
 class StereoTimeline:
     """Two lanes of samples by position; `settle` releases them interleaved, in order, each sample once."""
 
     def __init__(self) -> None:
         self._start_samples = 0
-        self._end_samples = [0, 0]
+        self._lanes = (_Side(), _Side())
         # The first `_length` frames are laid; what follows is silence, kept so that laying need not allocate.
         self._window = np.zeros((0, CHANNELS), dtype="<i2")
         self._length = 0
@@ -72,29 +84,33 @@ class StereoTimeline:
         What begins within the jitter allowance of its lane's end joins on.
         Audio that reaches back before what was settled loses that part.
         """
-        samples = np.frombuffer(pcm, dtype="<i2")
-        at = max(0, round(at_ms * SAMPLES_PER_MS))
-        end = self._end_samples[lane]
-        if abs(at - end) <= JITTER_MS * SAMPLES_PER_MS or at < end:
-            at = end
-        offset = at - self._start_samples
-        if offset < 0:
-            samples, offset = samples[-offset:], 0
-        self._reach(offset + len(samples))
-        self._window[offset : offset + len(samples), lane] = samples
-        self._end_samples[lane] = max(end, self._start_samples + offset + len(samples))
+        side = self._lanes[lane]
+        at = round(at_ms * SAMPLES_PER_MS)
+        end = side.end_samples
+        if at > end + _JITTER_SAMPLES or not side.waiting:
+            self._place(lane)
+            side.at_samples = end = at if at > end + _JITTER_SAMPLES else end
+        # Frames of a stream join on one by one; they are laid together, which costs as much as one of them.
+        side.waiting.append(pcm)
+        side.end_samples = max(end + len(pcm) // PCM16_SAMPLE_BYTES, self._start_samples)
+        if side.at_samples < self._start_samples:
+            self._place(lane)
 
     def silence_from(self, lane: Lane, at_ms: float) -> None:
         """Take back what lies on a lane after a position: it was flushed before anyone heard it."""
+        self._place(lane)
         offset = max(0, round(at_ms * SAMPLES_PER_MS) - self._start_samples)
         self._window[offset : self._length, lane] = 0
-        self._end_samples[lane] = min(self._end_samples[lane], self._start_samples + offset)
+        side = self._lanes[lane]
+        side.end_samples = min(side.end_samples, self._start_samples + offset)
 
     def settle(self, now_ms: float) -> bytes:
         """The interleaved audio up to `now_ms`, which may no longer change."""
         count = round(now_ms * SAMPLES_PER_MS) - self._start_samples
         if count <= 0:
             return b""
+        self._place(Lane.CUSTOMER)
+        self._place(Lane.AGENT)
         self._reach(count)
         settled = self._window[:count].tobytes()
         left = self._length - count
@@ -106,7 +122,22 @@ class StereoTimeline:
 
     def finish(self) -> bytes:
         """Everything that is left."""
+        self._place(Lane.CUSTOMER)
+        self._place(Lane.AGENT)
         return self.settle((self._start_samples + self._length) / SAMPLES_PER_MS)
+
+    def _place(self, lane: Lane) -> None:
+        """Lay what waits."""
+        side = self._lanes[lane]
+        if not side.waiting:
+            return
+        samples = np.frombuffer(b"".join(side.waiting), dtype="<i2")
+        side.waiting.clear()
+        offset = side.at_samples - self._start_samples
+        if offset < 0:
+            samples, offset = samples[-offset:], 0
+        self._reach(offset + len(samples))
+        self._window[offset : offset + len(samples), lane] = samples
 
     def _reach(self, length_samples: int) -> None:
         if length_samples > len(self._window):

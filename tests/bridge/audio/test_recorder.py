@@ -94,6 +94,26 @@ def test_timeline_releases_every_moment_once(steps):
     assert (len(released) + len(timeline.finish())) % 32 == 0
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(Lane), st.integers(0, 900), st.integers(0, 200), st.none() | st.integers(0, 1_000)),
+        max_size=20,
+    )
+)
+def test_frames_that_wait_to_be_laid_together_lie_where_each_would(steps):
+    lazy, prompt = StereoTimeline(), StereoTimeline()
+    released = {lazy: b"", prompt: b""}
+    for number, (lane, at_ms, duration_ms, settle_ms) in enumerate(steps, 1):
+        for timeline in released:
+            timeline.lay(lane, at_ms, pcm(number, duration_ms))
+            if settle_ms is not None:
+                released[timeline] += timeline.settle(settle_ms)
+        # Taking back what is far ahead changes nothing but that everything is laid first.
+        prompt.silence_from(Lane.CUSTOMER, 1e6)
+        prompt.silence_from(Lane.AGENT, 1e6)
+    assert released[lazy] + lazy.finish() == released[prompt] + prompt.finish()
+
+
 def test_recorder_writes_a_stereo_wav_and_renames_it(tmp_path):
     path = tmp_path / "calls" / "one.wav"
     with ThreadPoolExecutor(2) as executor:
