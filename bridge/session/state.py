@@ -78,6 +78,7 @@ class LiveCall:
     inbox: AgentInbox
     ear: SpeechDetector | None
     to_recording: tuple[Resampler, Resampler]
+    wake: Alarm
     # For audio that comes at another rate than the vendor's capabilities say.
     from_odd_rate: Resampler | None = None
     # For the other leg of a call that is only listened to.
@@ -86,7 +87,6 @@ class LiveCall:
     urgent: deque[Flush | EndUtterance] = field(default_factory=deque)
     # Messages that the socket did not take at once.
     unsent: deque[WireMessage] = field(default_factory=deque)
-    wake: Alarm = field(default_factory=Alarm)
     room: asyncio.Event = field(default_factory=asyncio.Event)
     tool_budget: ToolBudget = field(default_factory=ToolBudget)
     barge_in: BargeIn = BargeIn.BRIDGE
@@ -146,6 +146,7 @@ def open_call(
             Resampler(capabilities.in_rate_hz, RECORDING_HZ),
             Resampler(capabilities.out_rate_hz, RECORDING_HZ),
         ),
+        wake=Alarm(clock),
     )
 
 

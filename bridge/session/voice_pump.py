@@ -65,8 +65,13 @@ def speak_at_once(call: LiveCall) -> None:
             call.unsent.append(message)
         else:
             call.counters.messages_out += 1
-    if call.unsent or call.playout.next_due_at_ms(call.now_ms()) is not None:
+    if call.unsent:
         call.wake.set()
+        return
+    now_ms = call.now_ms()
+    due_at_ms = call.playout.next_due_at_ms(now_ms)
+    if due_at_ms is not None:
+        call.wake.no_later_than((due_at_ms - now_ms) / 1000)
 
 
 async def _hand_over(call: LiveCall, message: WireMessage) -> None:
