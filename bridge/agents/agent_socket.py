@@ -75,6 +75,15 @@ class AgentSocket:
                 raise AgentSocketError("the peer reads nothing") from error
         if self._inbound.has_ended:
             raise AgentSocketError("the connection is closed")
+        self.send_now(message)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the connection lives and the peer takes what we send."""
+        return self._inbound.can_write.is_set() and not self._inbound.has_ended
+
+    def send_now(self, message: bytes | str) -> None:
+        """Send a text message over a writable connection."""
         self._transport.send(picows.WSMsgType.TEXT, message)
 
     async def receive(self, until_s: float | None = None) -> bytes | None:

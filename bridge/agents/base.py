@@ -206,6 +206,18 @@ class ListeningSession(AgentSession, Protocol):
         """Both legs' PCM16 mono, in the place of `send_audio`; `other` is empty where the vendor streams one leg."""
 
 
+@runtime_checkable
+class PromptSession(AgentSession, Protocol):
+    """A session that mostly takes audio without waiting: the bridge then hands it over without waking a task."""
+
+    @property
+    def takes_audio_now(self) -> bool:
+        """Whether `send_audio_now` may be called; where not, `send_audio` is."""
+
+    def send_audio_now(self, pcm: bytes) -> None:
+        """See `send_audio`."""
+
+
 class Agent(Protocol):
     """A kind of agent, configured once, connected once per call."""
 

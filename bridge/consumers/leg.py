@@ -7,9 +7,9 @@ other server they come as ASGI messages.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
-from bridge.session import CloseCode, Leg
+from bridge.session import CloseCode, Hear, Leg, listen_by
 from telephony.protocols.events import WireMessage
 
 AsgiMessage: TypeAlias = MutableMapping[str, Any]
@@ -20,14 +20,21 @@ AsgiSend: TypeAlias = Callable[[AsgiMessage], Awaitable[None]]
 DIRECT_FRAMES: Final = "trunkline.direct_frames"
 
 
-def leg_of(scope: dict[str, Any], receive: AsgiReceive, send: AsgiSend) -> Leg:
+class Socket(Leg, Protocol):
+    """An accepted connection, whose first messages say which call it is."""
+
+    async def receive(self) -> WireMessage | None:
+        """The next message, None once the socket is closed. Nobody may `listen` meanwhile."""
+
+
+def leg_of(scope: dict[str, Any], receive: AsgiReceive, send: AsgiSend) -> Socket:
     """The leg of a connection; after this its messages must not be received by ASGI any more."""
     direct = (scope.get("extensions") or {}).get(DIRECT_FRAMES)
     return AsgiLeg(receive, send) if direct is None else direct["take"]()
 
 
 class AsgiLeg:
-    """A leg whose messages come by ASGI (see `bridge.session.Leg`)."""
+    """A socket whose messages come by ASGI."""
 
     def __init__(self, receive: AsgiReceive, send: AsgiSend) -> None:
         self._receive = receive
@@ -40,7 +47,7 @@ class AsgiLeg:
         return self._close_code
 
     async def receive(self) -> WireMessage | None:
-        """See `Leg`."""
+        """See `Socket`."""
         if self._close_code is not None:
             return None
         message = await self._receive()
@@ -50,6 +57,10 @@ class AsgiLeg:
         text: str | None = message.get("text")
         binary: bytes = message.get("bytes") or b""
         return binary if text is None else text
+
+    async def listen(self, hear: Hear) -> None:
+        """See `Leg`."""
+        await listen_by(self.receive, hear)
 
     def send_now(self, message: WireMessage) -> bool:
         """See `Leg`; by ASGI sending is always waiting."""

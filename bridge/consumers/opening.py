@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.session import CloseCode, Leg, Limits
+from bridge.consumers.leg import Socket
+from bridge.session import CloseCode, Limits
 from bridge.session.guard import InboundGuard, Violation
 from telephony.errors import LocalProtocolError, RemoteProtocolError
 from telephony.protocols.events import Closed, Opened, ReportError, VendorCodec, VendorEvent, WireMessage
@@ -34,7 +35,7 @@ class NeverBegan(Exception):
         self.detail = detail
 
 
-async def hear_opening(socket: Leg, codec: VendorCodec, limits: Limits) -> Heard:
+async def hear_opening(socket: Socket, codec: VendorCodec, limits: Limits) -> Heard:
     """Read until the vendor says which call this is. `codec` is spent: the session needs one of its own.
 
     Raises:
@@ -59,7 +60,7 @@ async def hear_opening(socket: Leg, codec: VendorCodec, limits: Limits) -> Heard
         raise NeverBegan(CloseCode.IDLE, "no_start") from None
 
 
-async def turn_away(socket: Leg, codec: VendorCodec, close_code: int, detail: str, *, is_ours: bool) -> None:
+async def turn_away(socket: Socket, codec: VendorCodec, close_code: int, detail: str, *, is_ours: bool) -> None:
     """Tell the vendor why there is no call, in its own words where it has any, and close."""
     try:
         async with asyncio.timeout(PARTING_S):

@@ -17,7 +17,7 @@ from typing import Final
 from django.conf import settings
 
 from bridge.calls import CallRefused, call_desk, may_connect
-from bridge.session import CloseCode, Leg
+from bridge.session import CloseCode, Hear, Leg
 from telephony.protocols.events import WireMessage
 
 # A line that is lost again is no line.
@@ -43,14 +43,16 @@ class ResumableLeg:
         """See `Leg`; None also while another socket is waited for."""
         return None if self.is_waiting else self._socket.close_code
 
-    async def receive(self) -> WireMessage | None:
+    async def listen(self, hear: Hear) -> None:
         """See `Leg`; waits for another socket where one was lost."""
         while True:
-            if self._unread:
-                return self._unread.popleft()
-            message = await self._socket.receive()
-            if message is not None or not await self._was_replaced():
-                return message
+            while self._unread:
+                pause_s = hear(self._unread.popleft())
+                if pause_s:
+                    await asyncio.sleep(pause_s)
+            await self._socket.listen(hear)
+            if not await self._was_replaced():
+                return
 
     def send_now(self, message: WireMessage) -> bool:
         """See `Leg`."""

@@ -18,10 +18,10 @@ from bridge.calls import Admitted, CallDesk, CallRefused, LiveEntry, OpenedCall,
 from bridge.consumers.carry import carry
 from bridge.consumers.door import Scope, knocking, peer_of, refuse
 from bridge.consumers.handshake import Refusal, read_keyed_handshake
-from bridge.consumers.leg import AsgiReceive, AsgiSend, leg_of
+from bridge.consumers.leg import AsgiReceive, AsgiSend, Socket, leg_of
 from bridge.consumers.opening import Heard, NeverBegan, hear_opening, turn_away
 from bridge.consumers.resume import ResumableLeg, go_on, live_legs, resumable
-from bridge.session import CloseCode, Leg, Limits
+from bridge.session import CloseCode, Limits
 from telephony.errors import LocalProtocolError, RemoteProtocolError
 from telephony.protocols.events import Handshake, VendorCodec
 from telephony.protocols.registry import ProtocolSpec
@@ -107,7 +107,7 @@ async def _judge(desk: CallDesk, spec: ProtocolSpec, scope: Scope) -> _Arrival:
     return arrival
 
 
-async def _begin(desk: CallDesk, arrival: _Arrival, socket: Leg) -> _Begun | None:
+async def _begin(desk: CallDesk, arrival: _Arrival, socket: Socket) -> _Begun | None:
     """Hear whose call it is, and open it; None where there is none, and the vendor was told."""
     codec = arrival.codec()
     try:

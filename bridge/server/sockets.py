@@ -19,6 +19,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets import frames
 
 from bridge.consumers.leg import DIRECT_FRAMES, close_code_of
+from bridge.session import Hear
 from telephony.protocols.events import WireMessage
 
 # Its C version where there is one.
@@ -49,7 +50,8 @@ class DirectLeg:
         self._waiting: deque[WireMessage] = deque()
         self._waiting_bytes = 0
         self._close_code: int | None = None
-        self._receiver: asyncio.Future[None] | None = None
+        self._receiver: asyncio.Future[float] | None = None
+        self._hear: Hear | None = None
 
     @property
     def close_code(self) -> int | None:
@@ -57,20 +59,25 @@ class DirectLeg:
         return self._close_code
 
     async def receive(self) -> WireMessage | None:
-        """See `Leg`."""
+        """See `Socket`."""
         while not self._waiting:
             if self._close_code is not None:
                 return None
-            self._receiver = self._protocol.loop.create_future()
-            try:
-                await self._receiver
-            finally:
-                self._receiver = None
-        message = self._waiting.popleft()
-        self._waiting_bytes -= len(message)
-        if not self._waiting and self._protocol.read_paused:
-            self._protocol.resume_frames()
-        return message
+            await self._next(None)
+        return self._pop()
+
+    async def listen(self, hear: Hear) -> None:
+        """See `Leg`: `hear` is called as the bytes come in, and no task is woken for it."""
+        while True:
+            pause_s = 0.0
+            if self._waiting:
+                pause_s = hear(self._pop())
+            elif self._close_code is not None:
+                return
+            else:
+                pause_s = await self._next(hear)
+            if pause_s:
+                await asyncio.sleep(pause_s)
 
     def send_now(self, message: WireMessage) -> bool:
         """See `Leg`."""
@@ -104,10 +111,14 @@ class DirectLeg:
 
     def put(self, message: WireMessage) -> None:
         """A message came; after the close nobody reads it any more."""
-        if self._close_code is None:
-            self._waiting.append(message)
-            self._waiting_bytes += len(message)
-            self._wake()
+        if self._close_code is not None:
+            return
+        if self._hear is not None:
+            self._give(self._hear, message)
+            return
+        self._waiting.append(message)
+        self._waiting_bytes += len(message)
+        self._wake()
 
     def put_nowait(self, event: Any) -> None:
         """An ASGI event of uvicorn's own making came: a message in pieces, or the end."""
@@ -119,9 +130,41 @@ class DirectLeg:
                 self._close_code = close_code_of(event)
             self._wake()
 
+    def _pop(self) -> WireMessage:
+        message = self._waiting.popleft()
+        self._waiting_bytes -= len(message)
+        if not self._waiting and self._protocol.read_paused:
+            self._protocol.resume_frames()
+        return message
+
+    async def _next(self, hear: Hear | None) -> float:
+        """Wait until something came that `hear` was not given; for how many seconds nothing should be read then."""
+        self._hear, self._receiver = hear, self._protocol.loop.create_future()
+        try:
+            return await self._receiver
+        finally:
+            self._hear = self._receiver = None
+
+    def _give(self, hear: Hear, message: WireMessage) -> None:
+        """Whoever listens is woken only where it asks for a pause or breaks; what comes meanwhile waits for it."""
+        if self._receiver is None or self._receiver.done():
+            self._hear = None
+            self.put(message)
+            return
+        try:
+            pause_s = hear(message)
+        except Exception as error:  # noqa: BLE001 it belongs to whoever listens, not to the socket's transport
+            self._hear = None
+            self._receiver.set_exception(error)
+            return
+        if pause_s:
+            self._hear = None
+            self._receiver.set_result(pause_s)
+
     def _wake(self) -> None:
         if self._receiver is not None and not self._receiver.done():
-            self._receiver.set_result(None)
+            self._hear = None
+            self._receiver.set_result(0.0)
 
 
 class CallSocketProtocol(WebSocketsSansIOProtocol):

@@ -17,6 +17,7 @@ from bridge.session.contracts import (
     Counters,
     EndedBy,
     Findings,
+    Hear,
     Leg,
     Limits,
     PrepareTransfer,
@@ -24,6 +25,7 @@ from bridge.session.contracts import (
     Sink,
     Stop,
     Turn,
+    listen_by,
 )
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Counters",
     "EndedBy",
     "Findings",
+    "Hear",
     "Leg",
     "Limits",
     "PrepareTransfer",
@@ -45,4 +48,5 @@ __all__ = [
     "Stop",
     "Turn",
     "bridge_call",
+    "listen_by",
 ]

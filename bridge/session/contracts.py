@@ -18,6 +18,10 @@ Clock: TypeAlias = Callable[[], float]
 WallClock: TypeAlias = Callable[[], datetime]
 
 
+# Takes one message; for how many seconds nothing more should be read of this peer.
+Hear: TypeAlias = Callable[[WireMessage], float]
+
+
 class EndedBy(StrEnum):
     """Why a call ended; the first reason wins."""
 
@@ -85,8 +89,8 @@ class Leg(Protocol):
     def close_code(self) -> int | None:
         """The code the peer closed with, None while it is open."""
 
-    async def receive(self) -> WireMessage | None:
-        """The next message, None once the socket is closed."""
+    async def listen(self, hear: Hear) -> None:
+        """Give `hear` every message until the socket is closed; what it raises ends that, and is raised on."""
 
     def send_now(self, message: WireMessage) -> bool:
         """Hand a message to the socket if that needs no waiting; False where it would: then `send` it."""
@@ -96,6 +100,14 @@ class Leg(Protocol):
 
     async def close(self, code: int) -> None:
         """Close the socket; a second close does nothing."""
+
+
+async def listen_by(receive: Callable[[], Awaitable[WireMessage | None]], hear: Hear) -> None:
+    """Listen to what `receive` gives, which is None once the socket is closed (see `Leg.listen`)."""
+    while (message := await receive()) is not None:
+        pause_s = hear(message)
+        if pause_s:
+            await asyncio.sleep(pause_s)
 
 
 @dataclass(frozen=True, slots=True)

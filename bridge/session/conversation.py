@@ -20,6 +20,7 @@ from bridge.agents.base import (
     Expiring,
     Failed,
     ListeningSession,
+    PromptSession,
     Speaker,
     StopSpeaking,
     ToolCall,
@@ -152,23 +153,15 @@ class Conversation:
     async def _feed(self, session: AgentSession) -> Lost:
         """Hand the agent what waits for it, in order."""
         call = self._call
-        resampler = Resampler(call.codec.capabilities.in_rate_hz, session.input_rate_hz, call.resampler)
+        customer = _CustomerVoice(call, session)
         if self.number == 1:
-            call.counters.resample_delay_ms += resampler.delay_ms
+            call.counters.resample_delay_ms += customer.delay_ms
         call.inbox.give_pieces(session.piece_ms)
-        listening = session if isinstance(session, ListeningSession) else None
-        of_other = Resampler(resampler.from_hz, session.input_rate_hz, call.resampler) if listening else None
-        fed_ms = 0.0
         try:
             while True:
-                match await call.inbox.get():
-                    case CustomerAudio(pcm=pcm, ended_ms=ended_ms, other=other):
-                        fed_ms += len(pcm) * 1000 / (PCM16_SAMPLE_BYTES * resampler.from_hz)
-                        call.agent_offset_ms = ended_ms - fed_ms
-                        if listening is None or of_other is None:
-                            await session.send_audio(resampler.process(pcm))
-                        else:
-                            await listening.send_both(resampler.process(pcm), of_other.process(other))
+                match await call.inbox.get(customer.send_now):
+                    case CustomerAudio() as audio:
+                        await customer.send(audio)
                     case KeyPressed(digit=digit):
                         await session.send_dtmf(digit)
                     case Interrupted(item_id=item_id, heard_ms=heard_ms) if item_id.startswith(self._prefix):
@@ -235,6 +228,48 @@ class Conversation:
     def _reply(self, tool_call_id: str, result: Mapping[str, Any]) -> None:
         if not self._is_over and not self._call.inbox.put(ToolAnswered(self.number, tool_call_id, result)):
             self._finish(Lost(UNANSWERED, is_retryable=False))
+
+
+class _CustomerVoice:
+    """The customer's audio on its way to the agent, through one filter; and the other person's, where it hears both."""
+
+    def __init__(self, call: LiveCall, session: AgentSession) -> None:
+        self._call = call
+        self._session = session
+        self._resampler = self._filter()
+        # Looked up once: looking at a protocol is slow.
+        self._prompt = session if isinstance(session, PromptSession) else None
+        self._listening = session if isinstance(session, ListeningSession) else None
+        self._of_other = self._filter() if self._listening else None
+        self._fed_ms = 0.0
+
+    @property
+    def delay_ms(self) -> float:
+        """What the filter adds to every word."""
+        return self._resampler.delay_ms
+
+    async def send(self, audio: CustomerAudio) -> None:
+        """Give it to the agent."""
+        pcm = self._prepare(audio)
+        if self._listening is None or self._of_other is None:
+            await self._session.send_audio(pcm)
+        else:
+            await self._listening.send_both(pcm, self._of_other.process(audio.other))
+
+    def send_now(self, audio: CustomerAudio) -> bool:
+        """Give it to the agent, unless that has to wait; whether it was given."""
+        if self._prompt is None or not self._prompt.takes_audio_now:
+            return False
+        self._prompt.send_audio_now(self._prepare(audio))
+        return True
+
+    def _prepare(self, audio: CustomerAudio) -> bytes:
+        self._fed_ms += len(audio.pcm) * 1000 / (PCM16_SAMPLE_BYTES * self._resampler.from_hz)
+        self._call.agent_offset_ms = audio.ended_ms - self._fed_ms
+        return self._resampler.process(audio.pcm)
+
+    def _filter(self) -> Resampler:
+        return Resampler(self._call.codec.capabilities.in_rate_hz, self._session.input_rate_hz, self._call.resampler)
 
 
 class _Voice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -72,6 +72,8 @@ class AgentInbox:
         self._notices = 0
         self._entries: deque[CustomerAudio | Notice] = deque()
         self._has_entry = asyncio.Event()
+        # Of whoever waits in `get` with nothing before the next audio.
+        self._take_now: Callable[[CustomerAudio], bool] | None = None
 
     @property
     def dropped_ms(self) -> int:
@@ -88,8 +90,8 @@ class AgentInbox:
         self._audio_bytes += len(audio.pcm)
         while self._audio_bytes > self._max_audio_bytes:
             self._drop_oldest_audio()
-        if self._audio_bytes >= self._piece_bytes:
-            self._has_entry.set()
+        if self._audio_bytes >= self._piece_bytes and not self._was_taken():
+            self._rouse()
 
     def put(self, notice: Notice) -> bool:
         """Queue a notice; False where there are too many and it was dropped."""
@@ -97,24 +99,28 @@ class AgentInbox:
             return False
         self._notices += 1
         self._entries.append(notice)
-        self._has_entry.set()
+        self._rouse()
         return True
 
-    async def get(self) -> CustomerAudio | Notice:
-        """The oldest entry; waits for one, and for a whole piece of audio unless a notice waits behind it."""
+    async def get(self, take_now: Callable[[CustomerAudio], bool] | None = None) -> CustomerAudio | Notice:
+        """The oldest entry; waits for one, and for a whole piece of audio unless a notice waits behind it.
+
+        Audio that comes during the wait goes to `take_now` instead, as long as that says that it took it: waking a task
+        costs more than most of what is done with the audio.
+        """
         while not self._entries or (not self._notices and self._audio_bytes < self._piece_bytes):
             self._has_entry.clear()
-            await self._has_entry.wait()
+            self._take_now = take_now
+            try:
+                await self._has_entry.wait()
+            finally:
+                if self._take_now is take_now:
+                    self._take_now = None
         entry = self._entries.popleft()
         if not isinstance(entry, CustomerAudio):
             self._notices -= 1
             return entry
-        while len(entry.pcm) < self._piece_bytes and self._entries and isinstance(self._entries[0], CustomerAudio):
-            following = self._entries[0]
-            self._entries.popleft()
-            entry = CustomerAudio(entry.pcm + following.pcm, following.ended_ms, entry.other + following.other)
-        self._audio_bytes -= len(entry.pcm)
-        return entry
+        return self._whole_piece(entry)
 
     def start_over(self) -> None:
         """Forget all but the keys, where another conversation begins: old audio is not replayed to it."""
@@ -123,6 +129,38 @@ class AgentInbox:
         keys = [entry for entry in self._entries if isinstance(entry, KeyPressed)]
         self._notices = len(keys)
         self._entries = deque(keys)
+
+    def _was_taken(self) -> bool:
+        if self._take_now is None:
+            return False
+        first = self._entries.popleft()
+        if isinstance(first, CustomerAudio):
+            first = self._whole_piece(first)
+            if self._take_now(first):
+                return True
+            self._audio_bytes += len(first.pcm)
+        self._entries.appendleft(first)
+        return False
+
+    def _whole_piece(self, first: CustomerAudio) -> CustomerAudio:
+        """The audio that begins with `first`, up to a whole piece."""
+        if len(first.pcm) < self._piece_bytes:
+            parts, length = [first], len(first.pcm)
+            while length < self._piece_bytes and self._entries and isinstance(self._entries[0], CustomerAudio):
+                following = self._entries[0]
+                self._entries.popleft()
+                parts.append(following)
+                length += len(following.pcm)
+            first = CustomerAudio(
+                b"".join([part.pcm for part in parts]), parts[-1].ended_ms, b"".join([part.other for part in parts])
+            )
+        self._audio_bytes -= len(first.pcm)
+        return first
+
+    def _rouse(self) -> None:
+        """Wake whoever waits; until it waits again nothing may overtake what it is woken for."""
+        self._take_now = None
+        self._has_entry.set()
 
     def _drop_oldest_audio(self) -> None:
         for index, entry in enumerate(self._entries):

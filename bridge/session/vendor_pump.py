@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import assert_never
 
 from bridge.agents.base import BargeIn
@@ -35,16 +34,18 @@ async def hear_vendor(call: LiveCall) -> None:
     Raises:
         CallOver: the vendor closed, the socket was lost, or the peer broke a bound.
     """
-    while True:
-        message = await call.leg.receive()
-        if message is None:
-            raise _socket_ended(call)
+
+    def hear(message: WireMessage) -> float:
         for event in _read(call, message):
             _handle(call, event)
-        if call.guard.is_over_rate:
-            # Nothing is read for the rest of the second, so that the peer's own socket fills, not our memory.
-            call.counters.flood_pauses += 1
-            await asyncio.sleep(call.guard.pause_s(call.clock()))
+        if not call.guard.is_over_rate:
+            return 0.0
+        # Nothing is read for the rest of the second, so that the peer's own socket fills, not our memory.
+        call.counters.flood_pauses += 1
+        return call.guard.pause_s(call.clock())
+
+    await call.leg.listen(hear)
+    raise _socket_ended(call)
 
 
 def _read(call: LiveCall, message: WireMessage) -> list[VendorEvent]:
@@ -115,12 +116,10 @@ def _hear(call: LiveCall, audio: AudioReceived) -> None:
             _record_other(call, now_ms - length_ms, other)
     if not call.is_agent_gone:
         call.inbox.put_audio(CustomerAudio(pcm, now_ms, other))
-    if (
-        call.ear is not None
-        and call.barge_in is BargeIn.BRIDGE
-        and any(isinstance(change, SpeechStarted) for change in call.ear.feed(pcm))
-    ):
-        barge_in(call)
+    if call.ear is not None and call.barge_in is BargeIn.BRIDGE:
+        for change in call.ear.feed(pcm):
+            if isinstance(change, SpeechStarted):
+                barge_in(call)
 
 
 def _record_other(call: LiveCall, at_ms: float, pcm: bytes) -> None:

@@ -12,7 +12,7 @@ import pytest
 from bridge.agents.base import Brief
 from bridge.agents.scripted import ScriptedAgent
 from bridge.agents.scripted.recogniser import SphinxRecogniser
-from bridge.session import CallSummary, Limits, bridge_call
+from bridge.session import CallSummary, Hear, Limits, bridge_call, listen_by
 from telephony.protocols.events import Channel, TransferTarget
 from telephony.protocols.psr import ChunkAction, HangupAction, PsrClientCodec, PsrServerCodec, TransferAction
 from telephony.simulator.behaviour_table import behaviour_for
@@ -74,6 +74,9 @@ class SimulatedLeg:
 
     async def receive(self) -> str | bytes | None:
         return await self._incoming.get()
+
+    async def listen(self, hear: Hear) -> None:
+        await listen_by(self.receive, hear)
 
     def send_now(self, message: str | bytes) -> bool:
         return False

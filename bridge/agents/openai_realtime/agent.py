@@ -143,17 +143,24 @@ class RealtimeSession:
 
     async def send_audio(self, pcm: bytes) -> None:
         """See `AgentSession`; small pieces are sent together."""
-        self._to_send.append(pcm)
-        self._to_send_bytes += len(pcm)
-        if self._to_send_bytes < self._append_bytes:
-            return
-        audio = self._to_send[0] if len(self._to_send) == 1 else b"".join(self._to_send)
-        self._to_send.clear()
-        self._to_send_bytes = 0
-        await self._send(wire.append_audio(audio if self._law is None else g711.encode(audio, self._law)))
-        reaction = self._conversation.fed(len(audio) / self._pcm_bytes_per_ms)
-        if reaction is not None:
-            await self._put_aside(reaction)
+        audio = self._collect(pcm)
+        if audio:
+            await self._send(self._append(audio))
+            reaction = self._conversation.fed(len(audio) / self._pcm_bytes_per_ms)
+            if reaction is not None:
+                await self._put_aside(reaction)
+
+    @property
+    def takes_audio_now(self) -> bool:
+        """See `PromptSession`: not where something may follow from the audio besides its sending."""
+        return self._socket.is_writable and not self._conversation.is_check_due(APPEND_MS)
+
+    def send_audio_now(self, pcm: bytes) -> None:
+        """See `PromptSession`."""
+        audio = self._collect(pcm)
+        if audio:
+            self._socket.send_now(self._append(audio))
+            self._conversation.count(len(audio) / self._pcm_bytes_per_ms)
 
     async def send_dtmf(self, digit: str) -> None:
         """See `AgentSession`."""
@@ -207,6 +214,22 @@ class RealtimeSession:
                 "ignored_errors": dict(conversation.ignored_errors),
             },
         )
+
+    def _collect(self, pcm: bytes) -> bytes:
+        """What is to be sent now that this has come; empty while it is too little."""
+        if not self._to_send and len(pcm) >= self._append_bytes:
+            return pcm
+        self._to_send.append(pcm)
+        self._to_send_bytes += len(pcm)
+        if self._to_send_bytes < self._append_bytes:
+            return b""
+        audio = b"".join(self._to_send)
+        self._to_send.clear()
+        self._to_send_bytes = 0
+        return audio
+
+    def _append(self, audio: bytes) -> bytes:
+        return wire.append_audio(audio if self._law is None else g711.encode(audio, self._law))
 
     async def _expect(self, wanted: type[E]) -> E:
         """The next event of this type; others before it do not matter."""

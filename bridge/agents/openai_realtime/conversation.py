@@ -110,10 +110,18 @@ class Conversation:
         self._respond(reaction)
         return reaction
 
+    def is_check_due(self, more_ms: float = 0.0) -> bool:
+        """Whether something may follow from so much more audio."""
+        return self._fed_ms + more_ms >= self._checked_at_ms + CHECK_EVERY_MS
+
+    def count(self, duration_ms: float) -> None:
+        """More of the customer's audio was sent; what may follow from it, follows from the next `fed`."""
+        self._fed_ms += duration_ms
+
     def fed(self, duration_ms: float) -> Reaction | None:
         """More of the customer's audio was sent, which is the clock; None where nothing follows."""
         self._fed_ms += duration_ms
-        if self._fed_ms < self._checked_at_ms + CHECK_EVERY_MS:
+        if not self.is_check_due():
             return None
         self._checked_at_ms = self._fed_ms
         reaction = Reaction()

@@ -12,7 +12,7 @@ from bridge.calls import CallDesk, LiveEntry
 from bridge.consumers import carry as carry_module
 from bridge.consumers.carry import carry
 from bridge.consumers.resume import ResumableLeg
-from bridge.session import CallSummary, EndedBy
+from bridge.session import CallSummary, EndedBy, Hear, listen_by
 from campaigns.services.calls import OpenedCall
 from telephony.protocols.events import VendorCodec, WireMessage
 from telephony.protocols.ucid import UcidServerCodec
@@ -31,6 +31,9 @@ class Socket:
     async def receive(self) -> WireMessage | None:
         await asyncio.Event().wait()
         return None
+
+    async def listen(self, hear: Hear) -> None:
+        await listen_by(self.receive, hear)
 
     def send_now(self, message: WireMessage) -> bool:
         return True

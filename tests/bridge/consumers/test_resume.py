@@ -9,7 +9,7 @@ import pytest
 
 from bridge.calls import CallRefused
 from bridge.consumers.resume import LiveLegs, ResumableLeg, go_on
-from bridge.session import CloseCode
+from bridge.session import CloseCode, Hear, listen_by
 from telephony.protocols.events import WireMessage
 from tests.bridge.virtual_time import run
 
@@ -30,6 +30,9 @@ class Socket:
         self.close_code = self.close_code or self._code
         return None
 
+    async def listen(self, hear: Hear) -> None:
+        await listen_by(self.receive, hear)
+
     def send_now(self, message: str | bytes) -> bool:
         return False
 
@@ -43,8 +46,12 @@ class Socket:
 
 async def read_all(leg: ResumableLeg) -> list[WireMessage]:
     messages: list[WireMessage] = []
-    while (message := await leg.receive()) is not None:
+
+    def hear(message: WireMessage) -> float:
         messages.append(message)
+        return 0.0
+
+    await leg.listen(hear)
     return messages
 
 
@@ -69,7 +76,7 @@ def test_nobody_is_waited_for_longer_than_the_grace():
     async def scenario() -> None:
         leg = ResumableLeg(Socket(), grace_s=10)
         began_s = asyncio.get_running_loop().time()
-        assert await leg.receive() is None
+        assert await read_all(leg) == []
         assert asyncio.get_running_loop().time() - began_s == 10
         assert (leg.close_code, leg.resume(Socket("late"))) == (CloseCode.ABNORMAL, False)
 
@@ -84,7 +91,7 @@ def test_a_close_is_final_and_so_is_a_loss_after_our_own(code: int, grace_s: flo
         leg = ResumableLeg(Socket(code=code), grace_s=grace_s)
         if has_ended:
             await leg.close(CloseCode.NORMAL)
-        assert await leg.receive() is None
+        assert await read_all(leg) == []
         assert asyncio.get_running_loop().time() == 0
 
     run(scenario())

@@ -15,7 +15,7 @@ from functools import cache
 import pytest
 
 from bridge.agents.base import AgentEvent, Audio, AudioDone, Brief, Speaker, Transcript
-from bridge.session import CallSummary, Limits, Turn, bridge_call
+from bridge.session import CallSummary, Hear, Limits, Turn, bridge_call, listen_by
 from telephony.protocols.events import Handshake, VendorCodec, WireMessage
 from telephony.protocols.livecall import LiveCallServerCodec
 from telephony.protocols.psr import PsrServerCodec
@@ -91,6 +91,9 @@ class FarSide:
         if message is None:
             self.close_code = 1000
         return message
+
+    async def listen(self, hear: Hear) -> None:
+        await listen_by(self.receive, hear)
 
     async def send(self, message: WireMessage) -> None:
         self.send_now(message)

@@ -19,6 +19,8 @@ from websockets.exceptions import ConnectionClosedError
 from bridge.consumers.leg import DIRECT_FRAMES, AsgiLeg, leg_of
 from bridge.server.process import MAX_MESSAGE_BYTES
 from bridge.server.sockets import MAX_WAITING_BYTES, MAX_WAITING_MESSAGES, CallSocketProtocol, DirectLeg
+from bridge.session import listen_by
+from telephony.protocols.events import WireMessage
 
 DEADLINE_S = 10.0
 MASK = bytes((0x5A, 0xC3, 0x17, 0x88))
@@ -122,8 +124,8 @@ async def serving(
 
 
 @asynccontextmanager
-async def reading(protocol: type[asyncio.Protocol]) -> AsyncIterator[Play]:
-    """A server whose application reads one leg to its end; plays it a stream, cut in pieces."""
+async def reading(protocol: type[asyncio.Protocol], *, listens: bool = False) -> AsyncIterator[Play]:
+    """A server whose application reads one leg to its end, message by message or by listening; plays it a stream."""
     outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
 
     async def application(scope, receive, send) -> None:
@@ -132,8 +134,12 @@ async def reading(protocol: type[asyncio.Protocol]) -> AsyncIterator[Play]:
         leg = leg_of(scope, receive, send)
         assert isinstance(leg, DirectLeg if protocol is CallSocketProtocol else AsgiLeg)
         outcome = Outcome()
-        while (message := await leg.receive()) is not None:
+
+        def hear(message: WireMessage) -> float:
             outcome.messages.append(message)
+            return 0.0
+
+        await (leg.listen(hear) if listens else listen_by(leg.receive, hear))
         outcome.close_code = leg.close_code
         outcomes.put_nowait(outcome)
 
@@ -162,15 +168,51 @@ async def reading(protocol: type[asyncio.Protocol]) -> AsyncIterator[Play]:
 
 
 async def test_a_stream_means_the_same_on_both_ways() -> None:
-    async with reading(WebSocketsSansIOProtocol) as play_usual, reading(CallSocketProtocol) as play_direct:
+    async with (
+        reading(WebSocketsSansIOProtocol) as play_usual,
+        reading(CallSocketProtocol) as play_direct,
+        reading(CallSocketProtocol, listens=True) as play_listening,
+    ):
         for name, stream in STREAMS.items():
             expected = await play_usual(stream, len(stream))
-            whole = await play_direct(stream, len(stream))
-            assert (whole.messages, whole.close_code) == (expected.messages, expected.close_code), name
-            # Where the peer is refused in the middle of sending, the reset can swallow the answer.
-            assert whole.answer == expected.answer or not (whole.answer and expected.answer), name
-            in_crumbs = await play_direct(stream, 7 if len(stream) < 3_000 else 50_021)
-            assert (in_crumbs.messages, in_crumbs.close_code) == (expected.messages, expected.close_code), name
+            for play in (play_direct, play_listening):
+                whole = await play(stream, len(stream))
+                assert (whole.messages, whole.close_code) == (expected.messages, expected.close_code), name
+                # Where the peer is refused in the middle of sending, the reset can swallow the answer.
+                assert whole.answer == expected.answer or not (whole.answer and expected.answer), name
+                in_crumbs = await play(stream, 7 if len(stream) < 3_000 else 50_021)
+                assert (in_crumbs.messages, in_crumbs.close_code) == (expected.messages, expected.close_code), name
+
+
+async def test_a_listener_that_asks_for_a_pause_gets_it_and_one_that_breaks_is_told() -> None:
+    heard: list[tuple[WireMessage, float]] = []
+    broke: list[str] = []
+    is_over, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def hear(message: WireMessage) -> float:
+        heard.append((message, loop.time()))
+        if message == "break":
+            raise LookupError(message)
+        return 0.2 if message == "pause" else 0.0
+
+    async def application(scope, receive, send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        leg = leg_of(scope, receive, send)
+        try:
+            await leg.listen(hear)
+        except LookupError as error:
+            broke.append(str(error))
+        await leg.close(1000)
+        is_over.set()
+
+    async with serving(application) as port, connect(f"ws://127.0.0.1:{port}", proxy=None) as socket:
+        for message in ("one", "pause", "two", "three", "break", "after"):
+            await socket.send(message)
+        await is_over.wait()
+    assert [message for message, _ in heard] == ["one", "pause", "two", "three", "break"]
+    assert heard[2][1] - heard[1][1] >= 0.19
+    assert broke == ["break"]
 
 
 async def test_messages_before_the_call_takes_over_are_not_lost() -> None:

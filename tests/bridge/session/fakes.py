@@ -13,7 +13,18 @@ from typing import Any
 import numpy as np
 
 from bridge.agents.base import AgentEvent, AgentUnavailable, BargeIn, Brief
-from bridge.session import Action, ActionResult, CallSummary, Findings, Limits, Stop, Turn, bridge_call
+from bridge.session import (
+    Action,
+    ActionResult,
+    CallSummary,
+    Findings,
+    Hear,
+    Limits,
+    Stop,
+    Turn,
+    bridge_call,
+    listen_by,
+)
 from telephony.errors import LocalProtocolError, RemoteProtocolError
 from telephony.protocols.events import (
     AudioReceived,
@@ -171,6 +182,9 @@ class ScriptedLeg:
 
     async def receive(self) -> str | bytes | None:
         return await self._incoming.get()
+
+    async def listen(self, hear: Hear) -> None:
+        await listen_by(self.receive, hear)
 
     def send_now(self, message: str | bytes) -> bool:
         self._is_busy = bool(self._takes_s) and not self._is_busy

@@ -47,6 +47,32 @@ def test_audio_comes_in_pieces_and_a_notice_does_not_wait_for_one():
     ]
 
 
+def test_audio_is_given_at_once_to_whoever_waits_unless_it_cannot_take_it_now():
+    async def scenario():
+        inbox, loop = AgentInbox(8_000, max_audio_ms=2_000), asyncio.get_running_loop()
+        inbox.give_pieces(40)
+        taken: list[tuple[bytes, float]] = []
+        is_ready = True
+
+        def take(audio: CustomerAudio) -> bool:
+            if is_ready:
+                taken.append((audio.pcm[::320], loop.time()))
+            return is_ready
+
+        for number in range(1, 9):
+            loop.call_later(number, inbox.put_audio, CustomerAudio(bytes([number]) * 320, number * 20))
+        loop.call_later(4.5, inbox.put, KeyPressed("1"))
+        got = [await inbox.get(take)]
+        is_ready = False
+        got.append(await inbox.get(take))
+        return taken, got, loop.time()
+
+    taken, got, now_s = run(scenario())
+    assert taken == [(b"\x01\x02", 2.0), (b"\x03\x04", 4.0)]
+    assert got == [KeyPressed("1"), CustomerAudio(b"\x05" * 320 + b"\x06" * 320, 120)]
+    assert now_s == 6.0
+
+
 def test_both_legs_of_a_piece_stay_together():
     async def scenario():
         inbox = AgentInbox(8_000, max_audio_ms=2_000)

@@ -21,6 +21,7 @@ from bridge.agents.base import (
     EndCall,
     Expiring,
     Failed,
+    PromptSession,
     Said,
     Speaker,
     ToolCall,
@@ -94,6 +95,23 @@ async def test_the_handshake_names_the_model_and_carries_the_key_in_its_header()
     assert (first.path, first.headers["Authorization"]) == ("/v1/realtime?model=gpt-realtime-2.1-mini", f"Bearer {KEY}")
     assert "OpenAI-Beta" not in first.headers
     assert (second.headers["api-key"], "Authorization" in second.headers) == (KEY, False)
+
+
+async def test_audio_that_need_not_wait_is_sent_as_any_other() -> None:
+    async with connected() as (session, server):
+        assert isinstance(session, PromptSession)
+        pcm = bytes(range(240)) * 8  # 40 ms
+        taken_now = 0
+        for _ in range(20):
+            if session.takes_audio_now:
+                session.send_audio_now(pcm)
+                taken_now += 1
+            else:
+                await session.send_audio(pcm)
+        await server.until(lambda: len(server.heard) >= 20 * len(pcm))
+    assert bytes(server.heard) == pcm * 20
+    assert taken_now == 16
+    assert server.refused == []
 
 
 async def test_small_pieces_of_the_customers_audio_are_sent_together() -> None:
