@@ -11,9 +11,7 @@ from campaigns.policies.outcomes import outcome_of
 # Source: reliability.md E.2, after-attempt policy.
 MIN_TALK_MS = 10_000
 
-OUR_FAULT = frozenset(
-    {EndedBy.AGENT_FAILED, EndedBy.BRIDGE_ERROR, EndedBy.INTERRUPTED, EndedBy.DRAIN, EndedBy.STOPPED}
-)
+OUR_FAULT = frozenset({EndedBy.AGENT_FAILED, EndedBy.BRIDGE_ERROR, EndedBy.INTERRUPTED, EndedBy.DRAIN, EndedBy.STOPPED})
 _ENDED_BY: Mapping[str, EndedBy] = {
     **{kind.value: kind for kind in EndedBy},
     # PSR's `closed` does not say who hung up; when it comes first, it was not us.

@@ -133,7 +133,11 @@ def _turns(trunk: Trunk, open_calls: dict[int, int], now: datetime) -> list[_Tur
     extensions = _extensions(trunk, asked, now)
     turns = []
     for campaign in campaigns:
-        limits = (trials.get(campaign.agent_id), _len(extensions.get(campaign.pk)), None if campaign.pk in windows else 0)
+        limits = (
+            trials.get(campaign.agent_id),
+            _len(extensions.get(campaign.pk)),
+            None if campaign.pk in windows else 0,
+        )
         lane = _lane(campaign, open_calls, limits, now)
         turns.append(_Turn(campaign, lane, windows.get(campaign.pk, NEVER_OPEN), extensions.get(campaign.pk)))
     return turns

@@ -55,9 +55,7 @@ def rehearse(request: HttpRequest, campaign_id: int) -> HttpResponse:
         raise PermissionDenied("Only a manager rehearses a campaign.")
     get_object_or_404(Campaign, pk=campaign_id)
     if send(rehearse_campaign, expires_s=EXPIRES_S, campaign_id=campaign_id, limit=KEPT_LIMIT, user_id=user.pk):
-        messages.success(
-            request, "The rehearsal is being played. Its report will stand here and in the log."
-        )
+        messages.success(request, "The rehearsal is being played. Its report will stand here and in the log.")
     else:
         messages.error(request, "The rehearsal was not begun: the broker does not answer.")
     return redirect("rehearsal", campaign_id)
