@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db.models import BigIntegerField, Count, Q, QuerySet, Subquery
+from django.db.models import BigIntegerField, Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from campaigns.enums import AttemptState, CampaignState, ContactState, TrunkHold
 from campaigns.models import BridgeNode, Call, CallAttempt, Campaign, Contact, Trunk
@@ -153,7 +153,8 @@ def due_contacts(campaign: Campaign, *, now: datetime, limit: int, has_asked: bo
     """Contacts of a campaign that are due, locked: who asked to be called, then by importance and length of waiting.
 
     One range of the `contact_due` index per priority: asking for all priorities at once would read every contact of
-    the first that is not due before it reached the second. `has_asked` False spares the look for who asked.
+    the first that is not due before it reached the second. `has_asked` False spares the look for who asked. Each has
+    `is_number_busy`: whether the number is in an open call, of whichever campaign.
     """
     waiting = Contact.objects.filter(campaign=campaign, state=ContactState.PENDING)
     if limit <= 0:
@@ -229,7 +230,9 @@ def facts_for(
 def _locked_due(
     waiting: QuerySet[Contact], now: datetime, limit: int, *, order: Sequence[str] = DUE_ORDER
 ) -> QuerySet[Contact]:
-    due = waiting.filter(next_attempt_at__lte=now).order_by(*order).only(*CLAIM_FIELDS)
+    # A column and no condition: that the database could answer for all who are due before it takes the first of them.
+    busy = Exists(open_attempts().filter(phone_number=OuterRef("phone_number")))
+    due = waiting.filter(next_attempt_at__lte=now).order_by(*order).only(*CLAIM_FIELDS).annotate(is_number_busy=busy)
     return due.select_for_update(skip_locked=True, of=("self",))[:limit]
 
 

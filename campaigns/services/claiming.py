@@ -6,7 +6,7 @@ Only one claim runs per trunk at a time, so what it counts stays true until it c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -41,7 +41,7 @@ from campaigns.queries.prepared import Given, Prepared
 from campaigns.services.inserting import insert_alike
 
 CLAIM_BATCH = 50
-# Contacts found outside their window are put off in bulk, at most this many rounds of them in one claim.
+# Contacts found outside their window, or in a call, are put off in bulk, at most this many rounds of them in one claim.
 POSTPONE_ROUNDS = 4
 POSTPONE_BATCH = 200
 NUMBER_BUSY_WAIT_S = 60.0
@@ -72,9 +72,9 @@ class _Turn:
     extensions: Sequence[str] | None
     contacts: Sequence[Contact] = ()
 
-    def find(self, count: int, now: datetime) -> None:
-        """Look for so many contacts that may be called."""
-        self.contacts = _open_contacts(self.campaign, self.window, count, now)
+    def find(self, count: int, taken: Container[str], now: datetime) -> None:
+        """Look for so many contacts that may be called; numbers that are `taken` are called by another campaign."""
+        self.contacts = _open_contacts(self.campaign, self.window, count, taken, now)
         if len(self.contacts) < count:
             self.lane = replace(self.lane, calls=len(self.contacts))
 
@@ -157,7 +157,10 @@ def _plan(turns: Sequence[_Turn], bucket: TokenBucket, *, rate_per_s: float, lim
         if not short:
             return plan
         for turn in short:
-            turn.find(planned[turn.campaign.pk], now)
+            # Campaigns that share a list would all begin with the same people of it.
+            others = [other.contacts for other in turns if other is not turn]
+            taken = {contact.phone_number for contacts in others for contact in contacts}
+            turn.find(planned[turn.campaign.pk], taken, now)
 
 
 def _extensions(trunk: Trunk, campaigns: Sequence[Campaign], now: datetime) -> Mapping[int, Sequence[str]]:
@@ -207,8 +210,13 @@ def _lane(
     )
 
 
-def _open_contacts(campaign: Any, window: CallingWindow, limit: int, now: datetime) -> list[Contact]:
-    """Up to `limit` due contacts whose window is open; those whose window is closed are put off to its opening."""
+def _open_contacts(
+    campaign: Any, window: CallingWindow, limit: int, taken: Container[str], now: datetime
+) -> list[Contact]:
+    """Up to `limit` due contacts that may be called.
+
+    Those whose window is closed are put off to its opening, and those whose number is taken or in a call by a minute.
+    """
     if window.timezone and next_opening(replace(window, legal_hours=None), (window.timezone,), now) != now:
         # Closed for everybody: no row needs to be touched.
         return []
@@ -217,15 +225,18 @@ def _open_contacts(campaign: Any, window: CallingWindow, limit: int, now: dateti
     fetch = limit
     for _ in range(POSTPONE_ROUNDS):
         found, closed = [], []
+        contact: Any
         for contact in due_contacts(campaign, now=now, limit=fetch, has_asked=campaign.has_asked):
             zones = zones_for(contact, window)
             if zones not in openings:
                 openings[zones] = next_opening(window, zones, now)
             opens_at = openings[zones]
-            if opens_at == now:
-                found.append(contact)
-            else:
+            if opens_at != now:
                 closed.append(_closed(contact, window, zones, opens_at, now))
+            elif contact.is_number_busy or contact.phone_number in taken:
+                closed.append(_waiting(contact, now + timedelta(seconds=NUMBER_BUSY_WAIT_S), Gate.NUMBER_BUSY, now))
+            else:
+                found.append(contact)
         if closed:
             Contact.objects.bulk_update(closed, ["next_attempt_at", "state_reason", "updated_at"])
         if not closed or len(found) >= limit:
@@ -238,13 +249,16 @@ def _closed(
     contact: Contact, window: CallingWindow, zones: tuple[str, ...], opens_at: datetime | None, now: datetime
 ) -> Contact:
     """The locked contact, to wait for an opening: not all at one second, and a day where none is in sight."""
-    contact.next_attempt_at = (
+    until = (
         now + timedelta(seconds=NO_OPENING_WAIT_S)
         if opens_at is None
         else spread_opening(window, zones, opens_at, key=contact.pk)
     )
-    contact.state_reason = Gate.BLACKOUT if closed_date_in(window, zones, now) else Gate.WINDOW
-    contact.updated_at = now
+    return _waiting(contact, until, Gate.BLACKOUT if closed_date_in(window, zones, now) else Gate.WINDOW, now)
+
+
+def _waiting(contact: Contact, until: datetime, reason: Gate, now: datetime) -> Contact:
+    contact.next_attempt_at, contact.state_reason, contact.updated_at = until, reason, now
     return contact
 
 

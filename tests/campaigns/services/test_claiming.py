@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from campaigns.enums import AttemptState, CampaignState, ContactState, Outcome, TrunkHold
 from campaigns.models import BridgeNode, CallAttempt, Campaign, Contact, Customer, Trunk
 from campaigns.policies.calling_window import OPENING_SPREAD
+from campaigns.policies.eligibility import Gate
 from campaigns.queries.dialing import due_contacts
 from campaigns.services.bridge_nodes import free_bridge_slots, heartbeat, retire
 from campaigns.services.claiming import claim_due
@@ -394,3 +395,42 @@ def test_a_campaign_that_has_fewer_due_than_its_share_leaves_the_rest_to_the_oth
     counts = Counter(contact.campaign_id for contact in claimed_contacts(trunk))
     assert counts == {few.pk: 2, many.pk: 8}
     assert set(Contact.objects.filter(campaign=closed).values_list("state_reason", flat=True)) == {"outside_window"}
+
+
+def shared_by(campaigns: int, customers: int) -> list[Campaign]:
+    """Campaigns of one trunk that all call the same customers, in the same order."""
+    trunk = fast_trunk()
+    made = [fast_campaign(trunk) for _ in range(campaigns)]
+    people = [make_customer() for _ in range(customers)]
+    for campaign in made:
+        for customer in people:
+            make_contact(campaign, customer=customer)
+    return made
+
+
+@pytest.mark.parametrize("count", [2, 3, 6])
+def test_campaigns_that_share_a_list_call_different_people_of_it(count: int) -> None:
+    first, *others = shared_by(count, customers=80)
+    claimed = claimed_contacts(first.trunk)
+    assert len({contact.phone_number for contact in claimed}) == len(claimed) == 50
+    by_campaign = Counter(contact.campaign_id for contact in claimed)
+    assert set(by_campaign) == {campaign.pk for campaign in (first, *others)}
+    assert max(by_campaign.values()) - min(by_campaign.values()) <= 2
+
+
+def test_a_start_goes_to_somebody_else_where_the_number_is_in_a_call() -> None:
+    called, calling = shared_by(2, customers=5)
+    talking = called.contacts.order_by("pk")[:3]
+    for contact in talking:
+        make_attempt(contact, state=AttemptState.IN_CALL)
+    called.contacts.update(state=ContactState.DIALING, next_attempt_at=None)
+    claimed = claimed_contacts(calling.trunk)
+    assert len(claimed) == 2
+    waiting = calling.contacts.filter(state=ContactState.PENDING)
+    assert set(waiting.values_list("phone_number", flat=True)) == {contact.phone_number for contact in talking}
+    assert set(waiting.values_list("state_reason", "next_attempt_at")) == {
+        (Gate.NUMBER_BUSY, NOW + timedelta(seconds=60))
+    }
+    # Nobody's place among the starts was spent on them.
+    calling.refresh_from_db()
+    assert calling.share_used == 2
