@@ -8,7 +8,6 @@ has the measurements behind the choice.
 
 from __future__ import annotations
 
-import threading
 from enum import StrEnum
 from functools import lru_cache
 from math import ceil, gcd
@@ -16,10 +15,10 @@ from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 import soxr
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-Int16Array: TypeAlias = NDArray[np.int16]
+from telephony.protocols.events import PCM16_SAMPLE_BYTES
+
 Float32Array: TypeAlias = NDArray[np.float32]
 
 SUPPORTED_RATES_HZ: Final = (8_000, 16_000, 24_000, 48_000)
@@ -30,12 +29,11 @@ PASS_EDGE: Final = 0.425
 STOP_EDGE: Final = 0.575
 STOPBAND_DB: Final = 80.0
 
-_INT16_MIN: Final = -32768.0
-_INT16_MAX: Final = 32767.0
+_SAMPLE: Final = np.dtype("<i2")
+_INT16_MIN: Final = np.float32(-32768.0)
+_INT16_MAX: Final = np.float32(32767.0)
 # Output units of one row of the matrix product: 2 ms at 8 kHz.
 _ROW_UNITS: Final = 16
-# A workspace is kept for chunks of up to a quarter of a second; whole prompts get one of their own.
-_MAX_KEPT_ROWS: Final = 128
 
 
 class Method(StrEnum):
@@ -52,9 +50,9 @@ _SOXR_QUALITY: Final = {Method.SOXR_HQ: "HQ", Method.SOXR_LQ: "LQ"}
 class _Converter(Protocol):
     delay_ms: float
 
-    def process(self, samples: Int16Array) -> Int16Array: ...
+    def process(self, pcm: bytes) -> bytes: ...
 
-    def flush(self) -> Int16Array: ...
+    def flush(self) -> bytes: ...
 
 
 class Resampler:
@@ -79,13 +77,13 @@ class Resampler:
         """The converted samples that are ready after this chunk (whole PCM16 samples in, whole samples out)."""
         if self._converter is None or not pcm:
             return pcm
-        return self._converter.process(np.frombuffer(pcm, dtype="<i2")).astype("<i2", copy=False).tobytes()
+        return self._converter.process(pcm)
 
     def flush(self) -> bytes:
         """The tail still inside the filter; the resampler then starts afresh, as for a new utterance."""
         if self._converter is None:
             return b""
-        return self._converter.flush().astype("<i2", copy=False).tobytes()
+        return self._converter.flush()
 
 
 def _converter(from_hz: int, to_hz: int, method: Method) -> _Converter | None:
@@ -100,97 +98,53 @@ class _PolyphaseFir:
     """Every `down` input samples give `up` output samples: a window of input times a fixed matrix.
 
     One row of the product makes `_ROW_UNITS` such units at once. The matrix then holds more zeros than taps, and still
-    a frame costs less than half: the product is one call of BLAS on small dense matrices.
+    a frame costs less than half: the product is one call of BLAS on small dense matrices. Most of what is left are the
+    calls of numpy around it, so there are few.
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         divisor = gcd(from_hz, to_hz)
         self._up = to_hz // divisor
         self._down = from_hz // divisor
-        self._design = design = _design(from_hz, to_hz)
+        design = _design(from_hz, to_hz)
         self.delay_ms = design.delay_ms
-        self._tail_samples = ceil(design.delay_ms * from_hz / 1000)
-        self._history_samples = design.window_samples - self._down
-        # Input that later output still needs.
-        self._pending = self._silence()
-
-    def _silence(self) -> Float32Array:
-        return np.zeros(self._history_samples, dtype=np.float32)
-
-    def process(self, samples: Int16Array) -> Int16Array:
-        held = len(self._pending)
-        end = held + len(samples)
-        units = (end - self._history_samples) // self._down
-        rows = -(-units // _ROW_UNITS)
-        work = _workspace(self._design, max(rows, 1), end)
-        work.input[:held] = self._pending
-        work.input[held:end] = samples
-        consumed = max(units, 0) * self._down
-        self._pending = work.input[consumed:end].copy()
-        if units <= 0:
-            return np.empty(0, dtype=np.int16)
-        return work.convert(rows)[: units * self._up].astype(np.int16)
-
-    def flush(self) -> Int16Array:
-        unread = len(self._pending) - self._history_samples
-        padding = -(unread + self._tail_samples) % self._down
-        tail = self.process(np.zeros(self._tail_samples + padding, dtype=np.int16))
-        self._pending = self._silence()
-        return tail
-
-
-class _Workspace:
-    """Room for one chunk of input and of output.
-
-    It is shared by all calls of a thread: allocating it would cost more than the sums, and one for each call would
-    never be in the processor's cache. What lies beyond the input is of earlier chunks, and only reaches outputs that
-    are not taken.
-    """
-
-    def __init__(self, design: _Design, rows: int, input_samples: int) -> None:
-        self.rows = rows
         self._matrix = design.matrix
-        step = _ROW_UNITS * design.down
-        width, row_outputs = design.matrix.shape
-        self.input = np.zeros(max(rows * step + width, input_samples), dtype=np.float32)
-        stride = self.input.itemsize
-        # Rows overlap; BLAS wants them apart.
-        self._overlapping = as_strided(self.input, (rows, width), (step * stride, stride), writeable=False)
-        self._windows = np.empty((rows, width), dtype=np.float32)
-        self._output = np.empty((rows, row_outputs), dtype=np.float32)
-        self._flat_output = self._output.ravel()
+        self._width = len(design.matrix)
+        self._tail_samples = ceil(design.delay_ms * from_hz / 1000)
+        self._history_bytes = (design.window_samples - self._down) * PCM16_SAMPLE_BYTES
+        self._unit_bytes = self._down * PCM16_SAMPLE_BYTES
+        self._strides = (_ROW_UNITS * self._unit_bytes, PCM16_SAMPLE_BYTES)
+        # Input that later output still needs.
+        self._pending = bytes(self._history_bytes)
 
-    def convert(self, rows: int) -> Float32Array:
-        """The outputs of the first `rows` rows, whole numbers within the range of int16."""
-        windows, output = self._windows, self._output
-        if rows < self.rows:
-            windows, output = windows[:rows], output[:rows]
-        np.copyto(windows, self._overlapping[:rows])
-        np.matmul(windows, self._matrix, out=output)
+    def process(self, pcm: bytes) -> bytes:
+        data = self._pending + pcm
+        units = (len(data) - self._history_bytes) // self._unit_bytes
+        if units <= 0:
+            self._pending = data
+            return b""
+        self._pending = data[units * self._unit_bytes :]
+        rows = -(-units // _ROW_UNITS)
+        is_whole = rows * _ROW_UNITS == units
+        if not is_whole:
+            # What lies beyond the input only reaches outputs that are not taken.
+            data += bytes(rows * self._strides[0] + self._width * PCM16_SAMPLE_BYTES - len(data))
+        windows = np.ndarray((rows, self._width), _SAMPLE, data, 0, self._strides)
+        # BLAS wants the rows apart; the cast that it needs anyway sets them so.
+        output = windows.astype(np.float32).dot(self._matrix)
         np.rint(output, out=output)
         # np.clip costs as much as the product.
         np.maximum(output, _INT16_MIN, out=output)
         np.minimum(output, _INT16_MAX, out=output)
-        return self._flat_output
+        converted: bytes = output.astype(_SAMPLE).tobytes()
+        return converted if is_whole else converted[: units * self._up * PCM16_SAMPLE_BYTES]
 
-
-class _Workspaces(threading.local):
-    """One thread's, by the pair of rates: the largest that was needed so far."""
-
-    def __init__(self) -> None:
-        self.by_design: dict[_Design, _Workspace] = {}
-
-
-_workspaces = _Workspaces()
-
-
-def _workspace(design: _Design, rows: int, input_samples: int) -> _Workspace:
-    if rows > _MAX_KEPT_ROWS:
-        return _Workspace(design, rows, input_samples)
-    work = _workspaces.by_design.get(design)
-    if work is None or rows > work.rows or input_samples > len(work.input):
-        work = _workspaces.by_design[design] = _Workspace(design, rows, input_samples)
-    return work
+    def flush(self) -> bytes:
+        unread = (len(self._pending) - self._history_bytes) // PCM16_SAMPLE_BYTES
+        padding = -(unread + self._tail_samples) % self._down
+        tail = self.process(bytes((self._tail_samples + padding) * PCM16_SAMPLE_BYTES))
+        self._pending = bytes(self._history_bytes)
+        return tail
 
 
 class _Design:
@@ -253,10 +207,14 @@ class _SoxrStream:
         self.delay_ms = self._MEAN_HOLD_BACK_MS[quality]
         self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="int16", quality=quality)
 
-    def process(self, samples: Int16Array) -> Int16Array:
-        return np.asarray(self._stream.resample_chunk(samples), dtype=np.int16)
+    def process(self, pcm: bytes) -> bytes:
+        return _samples_of(self._stream.resample_chunk(np.frombuffer(pcm, dtype="<i2")))
 
-    def flush(self) -> Int16Array:
-        tail = np.asarray(self._stream.resample_chunk(np.empty(0, dtype=np.int16), last=True), dtype=np.int16)
+    def flush(self) -> bytes:
+        tail = _samples_of(self._stream.resample_chunk(np.empty(0, dtype=np.int16), last=True))
         self._stream.clear()
         return tail
+
+
+def _samples_of(array: NDArray[np.int16]) -> bytes:
+    return array.astype("<i2", copy=False).tobytes()

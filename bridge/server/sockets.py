@@ -213,6 +213,11 @@ class CallSocketProtocol(WebSocketsSansIOProtocol):
         if self._partial:
             data, self._partial = self._partial + data, b""
         at, size = 0, len(data)
+        # Nearly always it is one frame; asking for its end as for any other's costs more than all else here.
+        if size > _LENGTH_16 and data[1] == _MASKED | _LENGTH_16 and size == 8 + (data[2] << 8 | data[3]):
+            if not self._take_frame(data, 0, size):
+                self._hand_over(data)
+            return
         while at < size:
             end = self._frame_end(data, at, size)
             if end > size:
