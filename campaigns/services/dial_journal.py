@@ -123,15 +123,18 @@ def _day_file(day: date) -> _DayFile:
     directory = Path(settings.DATA_DIR) / "dialed"
     path = directory / f"{day:%Y-%m-%d}{SUFFIX}"
     with _lock:
-        if _current and _current[-1].path == path:
-            return _current[-1]
+        # Around midnight threads ask for both days in turn: closing either would take it from under somebody's hands.
+        for file in _current:
+            if file.path == path:
+                return file
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _current.append(_DayFile(path))
+        opened = _DayFile(path)
+        _current.append(opened)
         # The one before may still be waited for; the one before that is not.
         if len(_current) > OPEN_DAYS:
             _current.pop(0).close()
         _tidy(directory, day)
-        return _current[-1]
+        return opened
 
 
 def _files() -> list[Path]:

@@ -62,6 +62,27 @@ def test_lines_of_many_threads_are_all_there(data_dir: Path) -> None:
     assert {each.attempt_id for each in markers_since(None)} == {each.attempt_id for each in noted}
 
 
+def test_around_midnight_threads_write_to_both_days(data_dir: Path) -> None:
+    """Each has asked the clock a moment ago: lines of the old day come after the first of the new one."""
+    noted = [marker(NOW + timedelta(days=n % 2)) for n in range(400)]
+    faults: list[OSError] = []
+
+    def note(markers: list[Marker]) -> None:
+        for each in markers:
+            try:
+                note_marker(each)
+            except OSError as fault:
+                faults.append(fault)
+
+    threads = [threading.Thread(target=note, args=[noted[n::7]]) for n in range(7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert {each.attempt_id for each in markers_since(None)} == {each.attempt_id for each in noted}
+
+
 def test_old_days_go_and_nobody_else_may_read(data_dir: Path) -> None:
     old = NOW - timedelta(days=KEPT_DAYS + 1)
     note_marker(marker(old))
