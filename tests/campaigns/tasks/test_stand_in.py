@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
@@ -85,6 +87,33 @@ def test_a_turn_ends_also_where_the_work_broke(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(OSError, match="journal"):
         StandIn().round(NOW)
     assert Heartbeat.objects.get(name=STAND_IN).at == NOW
+
+
+def test_whatever_breaks_a_round_the_next_one_comes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A row nobody thought of fails the beat's tick every second too, and the reaper goes on."""
+    worker, went_on = StandIn(), threading.Event()
+    broken_rounds = iter([ValueError("+84912345678"), OSError(), *[None] * 9_999])
+
+    def broken(_now: datetime) -> bool:
+        fault = next(broken_rounds)
+        if fault is not None:
+            raise fault
+        went_on.set()
+        return True
+
+    monkeypatch.setattr(stand_in, "BEAT_GONE", timedelta(0))
+    monkeypatch.setattr(stand_in, "EVERY_S", 0.001)
+    monkeypatch.setattr(dialing, "clock", SimpleNamespace(now=lambda: NOW))
+    monkeypatch.setattr(worker, "round", broken)
+    with caplog.at_level(logging.WARNING, logger=stand_in.__name__):
+        worker.start()
+        has_gone_on = went_on.wait(5)
+        worker.stop()
+    assert has_gone_on
+    assert [vars(record)["error"] for record in caplog.records[:2]] == ["ValueError", "OSError"]
+    assert "+84" not in caplog.text
 
 
 @pytest.mark.parametrize(("queues", "watches"), [(["dial"], True), (["results", "bulk"], False)])
