@@ -43,12 +43,16 @@ class TokenKey:
 
 @dataclass(frozen=True, slots=True)
 class CallTokenClaims:
-    """What a token says: the attempt, its contact, the how-many-eth call it is, and until when it is good."""
+    """What a token says: the attempt, its contact, the how-many-eth call it is, and until when it is good.
+
+    `extension` is the one rung first; empty for none.
+    """
 
     attempt_id: UUID
     contact_id: int
     number: int
     expires_at: datetime
+    extension: str = ""
 
 
 def parse_keys(entries: Sequence[str], *, secret_key: str) -> tuple[TokenKey, ...]:
@@ -87,6 +91,7 @@ def mint(claims: CallTokenClaims, *, keys: Sequence[TokenKey]) -> str:
             "n": claims.number,
             "e": int(claims.expires_at.timestamp()),
             "r": secrets.token_urlsafe(NONCE_BYTES),
+            **({"x": claims.extension} if claims.extension else {}),
         },
         separators=(",", ":"),
     ).encode()
@@ -133,6 +138,7 @@ def _read_claims(payload: Any) -> CallTokenClaims:
             contact_id=int(payload["c"]),
             number=int(payload["n"]),
             expires_at=datetime.fromtimestamp(payload["e"], UTC),
+            extension=str(payload.get("x", "")),
         )
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         raise BadCallToken("malformed") from None

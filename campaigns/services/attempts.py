@@ -161,7 +161,7 @@ def connect(*, token: str, switch_call_id: str, now: datetime) -> CallAttempt:
                 return _recover(claims, token, switch_call_id, now)
             _refuse_unless_connectable(attempt, token, switch_call_id)
             return (
-                _connect_late(attempt, switch_call_id, now)
+                _connect_late(attempt, claims, switch_call_id, now)
                 if attempt.ended_at
                 else _connect(attempt, switch_call_id, now)
             )
@@ -242,9 +242,13 @@ def _connect(attempt: CallAttempt, switch_call_id: str, now: datetime) -> CallAt
     return CallAttempt.objects.get(pk=attempt.pk)
 
 
-def _connect_late(attempt: CallAttempt, switch_call_id: str, now: datetime) -> CallAttempt:
+def _connect_late(
+    attempt: CallAttempt, claims: call_tokens.CallTokenClaims, switch_call_id: str, now: datetime
+) -> CallAttempt:
     """The call came after its deadline: the guess is corrected, and a redial not yet under way is called off."""
     attempt.switch_call_id = switch_call_id
+    # An attempt that was written again does not know whom it rang first.
+    attempt.extension = attempt.extension or claims.extension
     attempt.token_used_at = attempt.answered_at = now
     attempt.reason = LATE_CONNECT
     end = AttemptEnd(Outcome.ANSWERED, now, LATE_CONNECT, has_talked=True)
@@ -269,7 +273,7 @@ def _connect_late(attempt: CallAttempt, switch_call_id: str, now: datetime) -> C
 
 def _correct(attempt: CallAttempt, end: AttemptEnd) -> None:
     attempt.outcome = end.outcome
-    attempt.save(update_fields=["outcome", "reason", "switch_call_id", "token_used_at", "answered_at"])
+    attempt.save(update_fields=["outcome", "reason", "extension", "switch_call_id", "token_used_at", "answered_at"])
     _log(attempt.pk, AttemptState.ENDED, AttemptState.ENDED, now=end.at, reason=end.reason, outcome=end.outcome)
 
 

@@ -193,6 +193,7 @@ def _mint(attempt: CallAttempt, now: datetime) -> str:
         contact_id=attempt.contact_id,
         number=attempt.number or 0,
         expires_at=now + timedelta(seconds=settings.CALL_TOKEN_TTL_S),
+        extension=attempt.extension,
     )
     return call_tokens.mint(claims, keys=token_keys())
 

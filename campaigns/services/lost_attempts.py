@@ -33,12 +33,16 @@ def recover_attempt(
         log.warning("call_for_lost_attempt", extra={"attempt_id": str(claims.attempt_id)})
         return None
     is_number_taken = CallAttempt.objects.filter(contact=contact, number=claims.number).exists()
+    rung = CallAttempt.objects.filter(trunk_id=contact.campaign.trunk_id, extension=claims.extension)
+    # That it rings for somebody else already is no reason to turn this call away.
+    is_extension_taken = rung.exclude(state=AttemptState.ENDED).exists()
     attempt = CallAttempt.objects.create(
         pk=claims.attempt_id,
         contact=contact,
         campaign=contact.campaign,
         trunk_id=contact.campaign.trunk_id,
         phone_number=contact.phone_number,
+        extension="" if is_extension_taken else claims.extension,
         number=None if is_number_taken else claims.number,
         state=AttemptState.IN_CALL,
         reason=RECOVERED,

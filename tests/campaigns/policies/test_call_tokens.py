@@ -29,9 +29,12 @@ def code_of(token: str, *, keys=KEYS, now: datetime = NOW) -> str:
     return refused.value.code
 
 
-@given(st.uuids(), st.integers(0, 2**63 - 1), st.integers(0, 32_767), st.integers(1, 10**9))
-def test_token_round_trip(attempt_id: UUID, contact_id: int, number: int, ttl_s: int) -> None:
-    claims = CallTokenClaims(attempt_id, contact_id, number, NOW + timedelta(seconds=ttl_s))
+EXTENSIONS = st.just("") | st.from_regex(r"[0-9]{2,6}", fullmatch=True)
+
+
+@given(st.uuids(), st.integers(0, 2**63 - 1), st.integers(0, 32_767), st.integers(1, 10**9), EXTENSIONS)
+def test_token_round_trip(attempt_id: UUID, contact_id: int, number: int, ttl_s: int, extension: str) -> None:
+    claims = CallTokenClaims(attempt_id, contact_id, number, NOW + timedelta(seconds=ttl_s), extension)
     token = mint(claims, keys=KEYS)
     assert verify(token, keys=KEYS, now=NOW) == claims
     assert ROUTE.fullmatch(token)

@@ -17,10 +17,11 @@ from psycopg.errors import LockNotAvailable
 from campaigns.enums import App, AttemptState, ContactState, Outcome
 from campaigns.errors import CallTestRefused
 from campaigns.models import BridgeNode, CallAttempt, Campaign, Contact, Heartbeat
+from campaigns.policies.call_tokens import digest
 from campaigns.policies.eligibility import Gate
 from campaigns.queries.blockers import blockers
 from campaigns.queries.why_not import why_not
-from campaigns.services.attempts import end_attempt
+from campaigns.services.attempts import connect, end_attempt
 from campaigns.services.claiming import claim_due
 from campaigns.services.dialing import DialOrder, mark
 from campaigns.services.test_calls import Told, claim_test_call
@@ -237,3 +238,44 @@ def test_workers_at_once_never_take_one_extension():
     rung = Counter(CallAttempt.objects.values_list("extension", flat=True))
     assert rung.keys() == {"101", "102", "103", "104"}
     assert rung.total() > 8
+
+
+def token_of(order: DialOrder) -> str:
+    return order.request.url.rpartition("/")[2]
+
+
+@pytest.mark.parametrize("is_written_again", [False, True])
+def test_a_call_that_the_database_has_lost_keeps_its_extension(is_written_again: bool):
+    """Whoever talks on it would be rung in the middle of the call."""
+    campaign = click_campaign("101", contacts=2)
+    [lost] = claim(campaign)
+    order = marked(lost)
+    assert order is not None
+    CallAttempt.objects.filter(pk=lost.pk).delete()
+    Contact.objects.update(state=ContactState.PENDING, next_attempt_at=NOW + timedelta(seconds=1))
+    if is_written_again:
+        make_attempt(
+            lost.contact,
+            pk=lost.pk,
+            at=NOW,
+            outcome=Outcome.UNCONFIRMED,
+            reason="written_again",
+            token_digest=digest(token_of(order)),
+        )
+    opened = connect(token=token_of(order), switch_call_id="sw-1", now=NOW)
+    assert opened.extension == "101"
+    if is_written_again:
+        make_call(opened, duration_s=None)
+    assert claim(campaign, NOW + timedelta(seconds=2)) == []
+
+
+def test_a_lost_call_takes_its_extension_from_nobody():
+    """It is rung for another call by now: that the first is let in counts for more."""
+    campaign = click_campaign("101", contacts=2)
+    [lost] = claim(campaign)
+    order = marked(lost)
+    assert order is not None
+    CallAttempt.objects.filter(pk=lost.pk).delete()
+    [other] = claim(campaign, NOW + timedelta(seconds=2))
+    assert other.extension == "101"
+    assert connect(token=token_of(order), switch_call_id="sw-1", now=NOW).extension == ""
