@@ -81,16 +81,13 @@ def window_of(campaign: Campaign, now: datetime) -> CallingWindow:
     return _window(campaign, dict(dates), now)
 
 
-def windows_of(campaigns: Iterable[Campaign], now: datetime) -> dict[int, CallingWindow]:
-    """The calling windows of campaigns by id, with hours, blackout dates and holidays, in one query.
+def windows_of(campaigns: Iterable[Campaign], trunk_id: int, now: datetime) -> dict[int, CallingWindow]:
+    """The calling windows of campaigns of a trunk by id, with hours, blackout dates and holidays, in one query.
 
     One that cannot be read is never open, and stops nobody else's dialing.
     """
-    campaigns = list(campaigns)
     closed = defaultdict[int | None, dict[date, str]](dict)
-    of_these = Q(campaign=None) | Q(campaign__in=[campaign.pk for campaign in campaigns])
-    dates = BlackoutDate.objects.filter(of_these, date__gt=_still_somewhere(now))
-    for campaign_id, local_date, name in dates.values_list("campaign_id", "date", "name"):
+    for campaign_id, local_date, name in _CLOSED_ON_TRUNK.ask(since=_still_somewhere(now), trunk_id=trunk_id):
         closed[campaign_id][local_date] = name
     return {campaign.pk: _window(campaign, closed[None] | closed[campaign.pk], now) for campaign in campaigns}
 
@@ -257,6 +254,12 @@ def _closed_dates() -> QuerySet[BlackoutDate, tuple[date, str]]:
     )
 
 
+def _closed_on_trunk() -> QuerySet[BlackoutDate, tuple[int | None, date, str]]:
+    of_these = Q(campaign=None) | Q(campaign__trunk_id=Given("trunk_id", BigIntegerField()))
+    dates = BlackoutDate.objects.filter(of_these, date__gt=Given("since", DateField()))
+    return dates.order_by().values_list("campaign_id", "date", "name")
+
+
 def _calls_to() -> QuerySet[CallAttempt, tuple[datetime | None, str, datetime | None]]:
     since = Given("since", DateTimeField())
     attempts = CallAttempt.objects.filter(phone_number=Given("phone_number", CharField()), dispatched_at__gt=since)
@@ -264,7 +267,8 @@ def _calls_to() -> QuerySet[CallAttempt, tuple[datetime | None, str, datetime | 
     return made.values_list("dispatched_at", "outcome", "answered_at")[:CALLS_LOOKED_AT]
 
 
-# Asked before every call.
+# Asked every second, or before every call.
+_CLOSED_ON_TRUNK: Final = Prepared(_closed_on_trunk)
 _STANDING: Final = Prepared(_standing)
 _CLOSED_DATES: Final = Prepared(_closed_dates)
 _CALLS_TO: Final = Prepared(_calls_to)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import BigIntegerField, Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import BigIntegerField, Count, DateTimeField, Exists, OuterRef, Q, QuerySet, Subquery
 
 from campaigns.enums import AttemptState, CampaignState, ContactState, TrunkHold
 from campaigns.models import BridgeNode, Call, CallAttempt, Campaign, Contact, Trunk
@@ -99,14 +101,46 @@ def campaign_rate_per_s(campaign: Campaign, now: datetime) -> float:
     return campaign.calls_per_second * ramp_up_factor(campaign.launched_at, campaign.ramp_up_minutes, now)
 
 
-def open_calls_by_campaign(trunk_id: int) -> dict[int, int]:
-    """Lines of a trunk that are in use, by campaign: open attempts, and calls that came after their attempt's deadline.
+@dataclass(frozen=True, slots=True)
+class OpenLines:
+    """Lines in use, as rows of trunk, campaign, attempt's state and how many.
 
-    They are counted from these rows, so none can leak.
+    An ended attempt's is a call that came after its deadline. They are counted from the rows themselves, so none can
+    leak.
     """
-    lines = Counter(dict(_OPEN_BY_CAMPAIGN.ask(trunk_id=trunk_id)))
-    lines.update(dict(_LATE_BY_CAMPAIGN.ask(trunk_id=trunk_id)))
-    return dict(lines)
+
+    rows: Sequence[tuple[int, int, str, int]]
+
+    def by_campaign(self, trunk_id: int) -> dict[int, int]:
+        """Those of a trunk, by campaign."""
+        lines = Counter[int]()
+        for trunk, campaign, _, calls in self.rows:
+            if trunk == trunk_id:
+                lines[campaign] += calls
+        return dict(lines)
+
+    def free_slots(self, nodes: Iterable[BridgeNode]) -> int:
+        """Calls these bridges can still take, which are all there are."""
+        by_state = Counter[str]()
+        for _, _, state, calls in self.rows:
+            by_state[state] += calls
+        nodes = list(nodes)
+        return free_slots(
+            capacity=sum(node.capacity for node in nodes),
+            live_calls=sum(node.live_calls for node in nodes),
+            in_call_attempts=by_state[AttemptState.IN_CALL],
+            ringing_attempts=by_state.total() - by_state[AttemptState.IN_CALL] - by_state[AttemptState.ENDED],
+        )
+
+
+def open_lines() -> OpenLines:
+    """All lines that are in use, in one query."""
+    return OpenLines(_OPEN_LINES.ask())
+
+
+def open_calls_by_campaign(trunk_id: int) -> dict[int, int]:
+    """Lines of a trunk that are in use, by campaign."""
+    return open_lines().by_campaign(trunk_id)
 
 
 def open_attempts() -> QuerySet[CallAttempt]:
@@ -131,22 +165,7 @@ def seen_since(now: datetime) -> datetime:
 
 def free_bridge_slots(now: datetime) -> int:
     """Calls the bridges can still take; 0 where no bridge is running."""
-    return free_slots_of(live_nodes(now))
-
-
-def free_slots_of(nodes: Iterable[BridgeNode]) -> int:
-    """Calls these bridges can still take, which are all there are."""
-    in_call = ringing = 0
-    for state, attempts in _OPEN_BY_STATE.ask():
-        in_call += attempts if state == AttemptState.IN_CALL else 0
-        ringing += attempts if state != AttemptState.IN_CALL else 0
-    nodes = list(nodes)
-    return free_slots(
-        capacity=sum(node.capacity for node in nodes),
-        live_calls=sum(node.live_calls for node in nodes),
-        in_call_attempts=in_call,
-        ringing_attempts=ringing,
-    )
+    return open_lines().free_slots(live_nodes(now))
 
 
 def due_contacts(campaign: Campaign, *, now: datetime, limit: int, has_asked: bool = True) -> Iterator[Contact]:
@@ -156,25 +175,27 @@ def due_contacts(campaign: Campaign, *, now: datetime, limit: int, has_asked: bo
     the first that is not due before it reached the second. `has_asked` False spares the look for who asked. Each has
     `is_number_busy`: whether the number is in an open call, of whichever campaign.
     """
-    waiting = Contact.objects.filter(campaign=campaign, state=ContactState.PENDING)
     if limit <= 0:
         return
     if has_asked:
-        asked_for = list(_locked_due(waiting.filter(callback_at__isnull=False), now, limit, order=CALLBACK_ORDER))
+        asked = Contact.objects.filter(campaign=campaign, state=ContactState.PENDING, callback_at__isnull=False)
+        asked_for = list(_locked_due(asked, now, limit, order=CALLBACK_ORDER))
         yield from asked_for
         limit -= len(asked_for)
-    waiting = waiting.filter(callback_at=None)
-    for _ in range(PRIORITY_STEPS):
+    waiting = _waiting(campaign.pk)
+    for step in range(PRIORITY_STEPS):
         if limit <= 0:
             return
-        top = waiting.order_by(*DUE_ORDER).values("priority")[:1]
-        found = list(_locked_due(waiting.filter(priority=Subquery(top)), now, limit))
+        # Nearly always the first step is the last.
+        found = (
+            list(_locked_of_top(waiting, now, limit)) if step else _top_due(limit).ask(campaign_id=campaign.pk, now=now)
+        )
         yield from found
         limit -= len(found)
         if limit <= 0:
             return
         # Of the most important there are no more: on to the next.
-        highest = found[0].priority if found else top.values_list("priority", flat=True).first()
+        highest = found[0].priority if found else _top(waiting).values_list("priority", flat=True).first()
         if highest is None:
             return
         waiting = waiting.filter(priority__lt=highest)
@@ -227,8 +248,22 @@ def facts_for(
     )
 
 
+def _waiting(campaign_id: int | Given) -> QuerySet[Contact]:
+    """Contacts that wait, and have not asked for a time."""
+    return Contact.objects.filter(campaign_id=campaign_id, state=ContactState.PENDING, callback_at=None)
+
+
+def _top(waiting: QuerySet[Contact]) -> QuerySet[Contact]:
+    return waiting.order_by(*DUE_ORDER)[:1]
+
+
+def _locked_of_top(waiting: QuerySet[Contact], now: datetime | Given, limit: int) -> QuerySet[Contact]:
+    """Those of the highest priority among these that are due."""
+    return _locked_due(waiting.filter(priority=Subquery(_top(waiting).values("priority"))), now, limit)
+
+
 def _locked_due(
-    waiting: QuerySet[Contact], now: datetime, limit: int, *, order: Sequence[str] = DUE_ORDER
+    waiting: QuerySet[Contact], now: datetime | Given, limit: int, *, order: Sequence[str] = DUE_ORDER
 ) -> QuerySet[Contact]:
     # A column and no condition: that the database could answer for all who are due before it takes the first of them.
     busy = Exists(open_attempts().filter(phone_number=OuterRef("phone_number")))
@@ -259,22 +294,20 @@ def unfilled_campaign_ids(now: datetime) -> list[int]:
     return list(unfilled.order_by("pk").values_list("pk", flat=True))
 
 
-def _open_by_campaign() -> QuerySet[CallAttempt, tuple[int, int]]:
-    open_now = open_attempts().filter(trunk_id=Given("trunk_id", BigIntegerField()))
-    return open_now.order_by().values_list("campaign_id").annotate(calls=Count("*"))
+def _open_lines() -> QuerySet[Any, tuple[int, int, str, int]]:
+    late = Call.objects.filter(ended_at=None, attempt__state=AttemptState.ENDED).order_by()
+    late_by = late.values_list("attempt__trunk_id", "attempt__campaign_id", "attempt__state")
+    open_by = open_attempts().order_by().values_list("trunk_id", "campaign_id", "state")
+    lines: QuerySet[Any, Any] = open_by.annotate(calls=Count("*"))
+    return lines.union(late_by.annotate(calls=Count("*")), all=True)
 
 
-def _late_by_campaign() -> QuerySet[Call, tuple[int, int]]:
-    late = Call.objects.filter(ended_at=None, attempt__state=AttemptState.ENDED)
-    of_trunk = late.filter(attempt__trunk_id=Given("trunk_id", BigIntegerField()))
-    return of_trunk.order_by().values_list("attempt__campaign_id").annotate(calls=Count("*"))
-
-
-def _open_by_state() -> QuerySet[CallAttempt, tuple[str, int]]:
-    return open_attempts().order_by().values_list("state").annotate(attempts=Count("*"))
+@cache
+def _top_due(limit: int) -> Prepared[Contact]:
+    """The most important contacts of a campaign that are due, locked. Written once for each limit; few occur."""
+    now = Given("now", DateTimeField())
+    return Prepared(lambda: _locked_of_top(_waiting(Given("campaign_id", BigIntegerField())), now, limit))
 
 
 # Asked every second.
-_OPEN_BY_CAMPAIGN: Final = Prepared(_open_by_campaign)
-_LATE_BY_CAMPAIGN: Final = Prepared(_late_by_campaign)
-_OPEN_BY_STATE: Final = Prepared(_open_by_state)
+_OPEN_LINES: Final = Prepared(_open_lines)

@@ -30,15 +30,14 @@ from campaigns.queries.canaries import canary_calls_left
 from campaigns.queries.dialing import (
     campaign_rate_per_s,
     due_contacts,
-    free_slots_of,
     nodes_seen,
-    open_calls_by_campaign,
+    open_lines,
     seen_since,
     zones_for,
 )
 from campaigns.queries.extensions import extension_use
 from campaigns.queries.prepared import Given, Prepared
-from campaigns.services.inserting import insert_alike
+from campaigns.services.row_sets import insert_alike, update_alike
 
 CLAIM_BATCH = 50
 # Contacts found outside their window, or in a call, are put off in bulk, at most this many rounds of them in one claim.
@@ -105,9 +104,10 @@ def claim_due(trunk_id: int, *, now: datetime) -> list[Claimed]:
         bucket = TokenBucket(trunk.bucket_tokens, trunk.bucket_at).refilled(rate_per_s=rate_per_s, now=now)
         # Nodes are locked, and attempts counted after that, so that claims of two trunks cannot both count on one slot.
         nodes = _NODES.ask(since=seen_since(now))
-        open_calls = open_calls_by_campaign(trunk_id)
+        lines = open_lines()
+        open_calls = lines.by_campaign(trunk_id)
         free = trunk.max_concurrent_calls - sum(open_calls.values())
-        limit = min(free, CLAIM_BATCH, free_slots_of(nodes), bucket.starts_within(HORIZON_S, rate_per_s))
+        limit = min(free, CLAIM_BATCH, lines.free_slots(nodes), bucket.starts_within(HORIZON_S, rate_per_s))
         if limit <= 0:
             return []
         turns = _turns(trunk, open_calls, now)
@@ -127,7 +127,7 @@ def _turns(trunk: Trunk, open_calls: dict[int, int], now: datetime) -> list[_Tur
         _RUNNING.ask(trunk_id=trunk.pk, now=now, failed_since=now - LOOK_BACK), now
     )
     asked = [one for one in campaigns if one.first_due_at is not None and one.first_due_at <= now]
-    windows = windows_of(asked, now) if asked else {}
+    windows = windows_of(asked, trunk.pk, now) if asked else {}
     in_doubt = {campaign.agent_id for campaign in asked if campaign.is_agent_in_doubt}
     trials = {agent_id: trials_left(agent_id, now) for agent_id in in_doubt}
     extensions = _extensions(trunk, asked, now)
@@ -154,13 +154,13 @@ def _plan(turns: Sequence[_Turn], bucket: TokenBucket, *, rate_per_s: float, lim
         plan = plan_starts(lanes, bucket, rate_per_s=rate_per_s, limit=limit, horizon_s=HORIZON_S)
         planned = Counter(start.key for start in plan.starts)
         short = [turn for turn in turns if len(turn.contacts) < planned[turn.campaign.pk]]
-        if not short:
-            return plan
         for turn in short:
             # Campaigns that share a list would all begin with the same people of it.
             others = [other.contacts for other in turns if other is not turn]
             taken = {contact.phone_number for contacts in others for contact in contacts}
             turn.find(planned[turn.campaign.pk], taken, now)
+        if all(len(turn.contacts) >= planned[turn.campaign.pk] for turn in short):
+            return plan
 
 
 def _extensions(trunk: Trunk, campaigns: Sequence[Campaign], now: datetime) -> Mapping[int, Sequence[str]]:
@@ -237,8 +237,12 @@ def _open_contacts(
                 closed.append(_waiting(contact, now + timedelta(seconds=NUMBER_BUSY_WAIT_S), Gate.NUMBER_BUSY, now))
             else:
                 found.append(contact)
-        if closed:
-            Contact.objects.bulk_update(closed, ["next_attempt_at", "state_reason", "updated_at"])
+        update_alike(
+            Contact,
+            {"updated_at": now},
+            ("id", "next_attempt_at", "state_reason"),
+            [(contact.pk, contact.next_attempt_at, contact.state_reason) for contact in closed],
+        )
         if not closed or len(found) >= limit:
             break
         fetch = POSTPONE_BATCH
@@ -290,8 +294,12 @@ def _write(trunk: Trunk, chosen: Sequence[_Chosen], now: datetime) -> list[Claim
         ("attempt_id",),
         [(attempt_id,) for attempt_id in wanted if attempt_id in written],
     )
-    dialing = Contact.objects.filter(pk__in=[wanted[attempt_id].contact.pk for attempt_id in written])
-    dialing.update(state=ContactState.DIALING, next_attempt_at=None, state_reason="", updated_at=now)
+    update_alike(
+        Contact,
+        {"state": ContactState.DIALING, "next_attempt_at": None, "state_reason": "", "updated_at": now},
+        ("id",),
+        [(entry.contact.pk,) for attempt_id, entry in wanted.items() if attempt_id in written],
+    )
     busy = [entry.contact.pk for attempt_id, entry in wanted.items() if attempt_id not in written]
     if busy:
         _put_off(busy, until=now + timedelta(seconds=NUMBER_BUSY_WAIT_S), reason=Gate.NUMBER_BUSY, now=now)
@@ -309,12 +317,14 @@ def _own_values(entry: _Chosen) -> tuple[Any, ...]:
 
 def _charge(trunk: Trunk, plan: Plan[int], started: set[int]) -> None:
     """Remember the planned starts. Who got none keeps its old bucket, and so how long it has waited."""
-    Trunk.objects.filter(pk=trunk.pk).update(bucket_tokens=plan.trunk.tokens, bucket_at=plan.trunk.at)
-    for lane in plan.lanes:
-        if lane.key in started:
-            Campaign.objects.filter(pk=lane.key).update(
-                bucket_tokens=lane.bucket.tokens, bucket_at=lane.bucket.at, share_used=lane.share_used
-            )
+    update_alike(Trunk, {}, ("id", "bucket_tokens", "bucket_at"), [(trunk.pk, plan.trunk.tokens, plan.trunk.at)])
+    charged = [lane for lane in plan.lanes if lane.key in started]
+    update_alike(
+        Campaign,
+        {},
+        ("id", "bucket_tokens", "bucket_at", "share_used"),
+        [(lane.key, lane.bucket.tokens, lane.bucket.at, lane.share_used) for lane in charged],
+    )
 
 
 def _len(extensions: Sequence[str] | None) -> int | None:

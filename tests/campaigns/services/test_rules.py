@@ -118,7 +118,7 @@ def test_holidays_are_blackout_dates_of_the_campaign_that_names_them() -> None:
     assert tet not in window_of(other, before).closed_dates
     assert clone(mine.pk, name="Copy", user=None, now=NOW).holidays == "VN"
     add_blackouts({tet: "We rest"}, campaign=None, user=None, now=NOW)
-    windows = windows_of([mine, other], before)
+    windows = windows_of([mine, other], mine.trunk_id, before)
     assert [windows[each.pk].day_names[tet] for each in (mine, other)] == ["We rest", "We rest"]
 
 
