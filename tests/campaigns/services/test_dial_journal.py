@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -81,6 +82,23 @@ def test_around_midnight_threads_write_to_both_days(data_dir: Path) -> None:
         thread.join()
     assert faults == []
     assert {each.attempt_id for each in markers_since(None)} == {each.attempt_id for each in noted}
+
+
+def test_a_line_is_on_the_disk_before_anything_is_sent(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    to_the_disk, synced = os.fsync, dict[int, int]()
+
+    def sync(descriptor: int) -> None:
+        to_the_disk(descriptor)
+        held = os.fstat(descriptor)
+        synced[held.st_ino] = held.st_size
+
+    monkeypatch.setattr(os, "fsync", sync)
+    for _ in range(2):
+        note_marker(marker())
+        held = day_file(data_dir).stat()
+        assert synced[held.st_ino] == held.st_size
+    # A new file is lost with its directory's entry.
+    assert day_file(data_dir).parent.stat().st_ino in synced
 
 
 def test_old_days_go_and_nobody_else_may_read(data_dir: Path) -> None:
