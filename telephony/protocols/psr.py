@@ -37,10 +37,13 @@ from telephony.protocols.events import (
 from telephony.protocols.pcm_payload import LegAudio, decode_base64, join_stereo
 from telephony.protocols.psr_chunks import TIMING, ChunkCodec, ChunkFormat, ChunkSender
 from telephony.protocols.psr_media import BYTES_PER_MS, RATE_HZ, file_action, file_actions
+from telephony.protocols.repeats import Repeats
 from telephony.protocols.strict_json import read_json_object, shown
 
 MAX_EXTENSION_DIGITS = 6
 _FLUSH_SILENCE_MS = 40
+# Shorter pieces are alike by chance.
+_TELLING_BYTES = 5 * BYTES_PER_MS
 _EXTENSION = re.compile(rf"[0-9]{{2,{MAX_EXTENSION_DIGITS}}}")
 _CHANNELS = {channel.value: channel for channel in Channel}
 
@@ -108,6 +111,8 @@ class PsrServerCodec:
         self._is_open = False
         self._has_connected = False
         self._is_closed = False
+        self._repeats = Repeats()
+        self._first_timestamp: int | None = None
 
     def receive(self, message: WireMessage) -> list[VendorEvent]:
         """The events in one message of PSR's.
@@ -189,8 +194,26 @@ class PsrServerCodec:
         if not audio:
             events.append(Ignored("empty_media"))
             return events
+        if self._is_repeated(fields.get("timestamp"), payload, audio):
+            events.append(Ignored("repeated_media"))
+            return events
         events.extend(self._audio.receive(audio))
         return events
+
+    def _is_repeated(self, timestamp: object, payload: str, audio: bytes) -> bool:
+        """Whether the same audio of the same millisecond came a moment ago.
+
+        The page does not say that a timestamp names one message, and pieces sent together may share it: only the audio
+        tells them from a message that came twice. Silence is like other silence, and is never dropped. Nor is anything
+        of a peer whose clock stands still.
+        """
+        if not isinstance(timestamp, int) or len(audio) < _TELLING_BYTES or not audio.strip(b"\0"):
+            return False
+        if self._first_timestamp is None:
+            self._first_timestamp = timestamp
+        if timestamp == self._first_timestamp:
+            return False
+        return self._repeats.has(hash((timestamp, payload)))
 
     def _open(self, data: dict[str, Any]) -> list[VendorEvent]:
         call_id = data.get("call_id")

@@ -40,6 +40,7 @@ from telephony.protocols.events import (
     WireMessage,
 )
 from telephony.protocols.pcm_payload import decode_base64
+from telephony.protocols.repeats import Repeats
 from telephony.protocols.strict_json import read_json_object, shown
 
 RATE_HZ: Final = 8000
@@ -90,6 +91,7 @@ class TwilioServerCodec:
         self._marks: OrderedDict[int, tuple[str, int]] = OrderedDict()
         self._last_mark = 0
         self._last_cleared_mark = 0
+        self._repeats = Repeats()
 
     def receive(self, message: WireMessage) -> list[VendorEvent]:
         """The events in one message of Twilio's. Nothing that follows `stop` is acted on.
@@ -103,7 +105,7 @@ class TwilioServerCodec:
             raise RemoteProtocolError("no_event", "a message must have an `event` that is a string")
         if self._is_over:
             return [Ignored("after_stop", shown(event))]
-        if self._stream_sid and fields.get("streamSid", self._stream_sid) != self._stream_sid:
+        if self._stream_sid and _named_stream(event, fields, self._stream_sid) != self._stream_sid:
             return self._other_stream(event, fields)
         match event:
             case "connected":
@@ -113,7 +115,7 @@ class TwilioServerCodec:
             case "media":
                 return self._media(fields)
             case "dtmf":
-                return _dtmf(fields)
+                return self._dtmf(fields)
             case "mark":
                 return self._mark(fields)
             case "stop":
@@ -147,7 +149,7 @@ class TwilioServerCodec:
         if self._stream_sid:
             return [Ignored("repeated_start")]
         start = _part(fields, "start")
-        stream_sid = _sid(fields.get("streamSid", start.get("streamSid")))
+        stream_sid = _sid(_named_stream("start", fields))
         call_sid = _sid(start.get("callSid"))
         if not stream_sid or not call_sid:
             raise RemoteProtocolError("bad_start", "start must have two sids", close_code=CLOSE_BAD_START)
@@ -165,7 +167,7 @@ class TwilioServerCodec:
 
     def _other_stream(self, event: str, fields: dict[str, Any]) -> list[VendorEvent]:
         """A socket that replaces a lost one brings the same call in a stream of another name; else it is not for us."""
-        stream_sid = _sid(fields.get("streamSid"))
+        stream_sid = _sid(_named_stream(event, fields))
         start = _part(fields, "start") if event == "start" else {}
         if not stream_sid or start.get("callSid") != self._call_sid:
             return [Ignored("another_stream", shown(event))]
@@ -173,6 +175,7 @@ class TwilioServerCodec:
         self._stream_sid = stream_sid
         # The lost stream's marks will not come back; new ones are numbered on.
         self._marks.clear()
+        self._repeats = Repeats()
         return [Ignored("stream_again")]
 
     def _media(self, fields: dict[str, Any]) -> list[VendorEvent]:
@@ -182,7 +185,23 @@ class TwilioServerCodec:
         if media.get("track", "inbound") != "inbound":
             return [Ignored("another_track")]
         audio = decode(_payload(media), Law.MU)
-        return [AudioReceived(audio, RATE_HZ)] if audio else [Ignored("empty_media")]
+        if not audio:
+            return [Ignored("empty_media")]
+        return [Ignored("repeated_message")] if self._is_repeated(fields, media) else [AudioReceived(audio, RATE_HZ)]
+
+    def _dtmf(self, fields: dict[str, Any]) -> list[VendorEvent]:
+        dtmf = _part(fields, "dtmf")
+        digit = dtmf.get("digit")
+        if not isinstance(digit, str) or not _DIGIT.fullmatch(digit):
+            raise RemoteProtocolError("bad_digit", "dtmf.digit must be one of 0-9, *, # and A-D")
+        return [Ignored("repeated_message")] if self._is_repeated(fields, dtmf) else [DtmfReceived(digit)]
+
+    def _is_repeated(self, fields: dict[str, Any], part: dict[str, Any]) -> bool:
+        """Whether a message of this number came a moment ago; a clone may number the audio alone, by `chunk`."""
+        for kind, number in (("message", fields.get("sequenceNumber")), ("chunk", part.get("chunk"))):
+            if isinstance(number, str | int):
+                return self._repeats.has((kind, number))
+        return False
 
     def _mark(self, fields: dict[str, Any]) -> list[VendorEvent]:
         name = _part(fields, "mark").get("name")
@@ -221,11 +240,11 @@ def _check_format(start: dict[str, Any]) -> None:
         )
 
 
-def _dtmf(fields: dict[str, Any]) -> list[VendorEvent]:
-    digit = _part(fields, "dtmf").get("digit")
-    if not isinstance(digit, str) or not _DIGIT.fullmatch(digit):
-        raise RemoteProtocolError("bad_digit", "dtmf.digit must be one of 0-9, *, # and A-D")
-    return [DtmfReceived(digit)]
+def _named_stream(event: str, fields: dict[str, Any], otherwise: str = "") -> object:
+    """The `streamSid` that a message names; `start` may name it in its own part alone."""
+    start = fields.get("start")
+    inner = start.get("streamSid", otherwise) if event == "start" and isinstance(start, dict) else otherwise
+    return fields.get("streamSid", inner)
 
 
 def _part(fields: dict[str, Any], name: str) -> dict[str, Any]:

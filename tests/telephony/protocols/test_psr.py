@@ -93,6 +93,43 @@ def test_server_codec_decodes_the_sample_vector():
     assert opened_codec().receive(media(SAMPLES_BASE64)) == [AudioReceived(pcm_of(*SAMPLES), 8000)]
 
 
+TONE = pcm_of(*(100 * (at % 8) for at in range(160)))
+OTHER_TONE = pcm_of(*(100 * (at % 5) for at in range(160)))
+
+
+def audio_of(*told):
+    """What is heard of messages, each an offset in ms and its audio, and what is ignored."""
+    codec, peer = PsrServerCodec(), PsrClientCodec(CALL_ID)
+    codec.receive(peer.connected(1_763_700_000_000))
+    codec.receive(peer.media(1_763_700_000_000, bytes(320)))
+    events = [event for at_ms, audio in told for event in codec.receive(peer.media(1_763_700_000_000 + at_ms, audio))]
+    return [event.code if isinstance(event, Ignored) else heard([event]) for event in events]
+
+
+def test_audio_that_comes_twice_is_heard_once_in_the_order_it_comes():
+    assert audio_of((20, OTHER_TONE), (60, TONE), (40, TONE), (60, TONE), (60, TONE), (80, TONE)) == [
+        OTHER_TONE,
+        TONE,
+        TONE,
+        "repeated_media",
+        "repeated_media",
+        TONE,
+    ]
+
+
+def test_other_audio_of_the_same_millisecond_is_heard():
+    assert audio_of((20, TONE), (20, OTHER_TONE), (20, TONE[:160])) == [TONE, OTHER_TONE, TONE[:160]]
+
+
+@pytest.mark.parametrize("audio", [bytes(320), TONE[:78]])
+def test_silence_and_short_pieces_are_never_taken_for_repeated(audio):
+    assert audio_of((20, audio), (20, audio)) == [audio, audio]
+
+
+def test_clock_that_stands_still_tells_nothing():
+    assert audio_of((0, OTHER_TONE), *[(0, TONE)] * 9) == [OTHER_TONE, *[TONE] * 9]
+
+
 @pytest.mark.parametrize(
     ("side", "customer", "other"),
     [

@@ -24,6 +24,7 @@ from telephony.protocols.events import (
     Transfer,
     TransferTarget,
 )
+from telephony.protocols.repeats import MAX_IN_A_ROW
 from telephony.protocols.twilio import (
     ClearAction,
     MarkAction,
@@ -287,6 +288,67 @@ def test_another_stream_of_the_same_call_takes_over():
     assert again.receive(codec.send(Flush())[0]) == ClearAction()
     assert codec.receive(again.mark("1")) == [Ignored("unknown_mark")]
     assert codec.receive(media()) == [Ignored("another_stream", "media")]
+
+
+def test_another_stream_that_is_named_in_start_alone_takes_over():
+    """A clone that names the stream once, and sends messages without its name."""
+
+    def first(stream):
+        message = json.loads(TwilioClientCodec(stream, CALL).start())
+        del message["streamSid"]
+        return json.dumps(message)
+
+    codec = TwilioServerCodec()
+    assert [type(event) for event in codec.receive(first(STREAM))] == [Opened]
+    assert codec.receive(first(STREAM)) == [Ignored("repeated_start")]
+
+    assert codec.receive(first("MZ-again")) == [Ignored("stream_again")]
+    assert TwilioClientCodec("MZ-again", CALL).receive(codec.send(Flush())[0]) == ClearAction()
+
+
+@pytest.mark.parametrize("kind", ["media", "dtmf"])
+def test_message_that_comes_twice_is_taken_once(kind):
+    codec, vendor = started_codec(), client()
+    say = {"media": lambda: vendor.media(pcm_of(*SAMPLES)), "dtmf": lambda: vendor.dtmf("5")}[kind]
+    vendor.start()
+    first, second, third = say(), say(), say()
+
+    events = [codec.receive(message)[0] for message in (first, first, third, second, third, first, second)]
+
+    # In the order in which they come, each once, however late it comes again.
+    repeated = Ignored("repeated_message")
+    heard = codec.receive(say())[0]
+    assert events == [heard, repeated, heard, heard, repeated, repeated, repeated]
+
+
+def test_chunk_numbers_the_audio_of_a_clone_that_does_not_number_its_messages():
+    codec = started_codec()
+
+    events = [codec.receive(media(chunk=chunk))[0] for chunk in ("1", "1", "2", 3, 3)]
+
+    assert [isinstance(event, AudioReceived) for event in events] == [True, False, True, True, False]
+
+
+def test_audio_without_numbers_is_all_heard():
+    codec = started_codec()
+
+    assert all(codec.receive(media()) == [AudioReceived(pcm_of(*HEARD), 8000)] for _ in range(3))
+
+
+def test_numbers_that_stand_still_are_not_believed():
+    codec = started_codec()
+
+    events = [codec.receive(media(chunk="1"))[0] for _ in range(100)]
+
+    assert [isinstance(event, AudioReceived) for event in events] == [True, *[False] * MAX_IN_A_ROW, *[True] * 49]
+
+
+def test_stream_again_numbers_anew():
+    codec, again = started_codec(), TwilioClientCodec("MZ-again", CALL)
+    codec.receive(json.dumps({**json.loads(media()), "sequenceNumber": "2"}))
+    codec.receive(again.start())
+
+    assert isinstance(codec.receive(again.media(bytes(320)))[0], AudioReceived)
 
 
 def test_stream_of_another_call_does_not_take_over():
