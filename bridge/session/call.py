@@ -63,7 +63,9 @@ async def bridge_call(
         try:
             over = await _run_pumps(call, agent, stop)
         except asyncio.CancelledError:
-            over = CallOver(EndedBy.DRAIN, CloseCode.GOING_AWAY)
+            # An errand that breaks cancels the call too; that is no leaving of the process's.
+            if not call.is_errand_broken:
+                over = CallOver(EndedBy.DRAIN, CloseCode.GOING_AWAY)
             raise
         finally:
             summary = await _leave(call, over)

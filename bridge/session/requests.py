@@ -61,7 +61,7 @@ class AgentRequests:
                 set_disposition(call, disposition)
                 self._answer(tool_call.tool_call_id, ActionResult(ok=True))
             case action:
-                call.errands.create_task(self._perform(tool_call.tool_call_id, action))
+                call.begin_errand(self._perform(tool_call.tool_call_id, action))
 
     def end_call(self, wish: EndCall) -> None:
         """Hang up once the agent was heard. An agent that can be told so is kept from hanging up at once."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from bridge.agents.base import BargeIn, Brief, Speaker, Transcript
 from bridge.agents.prompt_library import PromptLibrary, PromptMissing
@@ -100,11 +101,24 @@ class LiveCall:
     is_agent_gone: bool = False
     is_agent_broken: bool = False
     is_closed_by_vendor: bool = False
+    is_errand_broken: bool = False
     prompts_said: int = 0
 
     def now_ms(self) -> float:
         """The call's clock."""
         return (self.clock() - self.started_s) * 1000
+
+    def begin_errand(self, errand: Coroutine[Any, Any, None]) -> None:
+        """Do this beside the conversation, to its end even where the line is lost; if it breaks, so does the call."""
+        self.errands.create_task(self._run_errand(errand))
+
+    async def _run_errand(self, errand: Coroutine[Any, Any, None]) -> None:
+        try:
+            await errand
+        except Exception:  # not handled: told, and raised on
+            # Whoever is cancelled for it must not take that for the process's leaving.
+            self.is_errand_broken = True
+            raise
 
 
 def open_call(
@@ -210,7 +224,7 @@ def begin_transfer(call: LiveCall, targets: tuple[TransferTarget, ...], ended_by
 def prepare_transfer(call: LiveCall, farewell: Farewell, targets: tuple[TransferTarget, ...]) -> None:
     """Have the platform note to whom the customer is handed; the farewell waits for that."""
     farewell.is_prepared = False
-    call.errands.create_task(_prepare(call, farewell, targets))
+    call.begin_errand(_prepare(call, farewell, targets))
     call.wake.set()
 
 

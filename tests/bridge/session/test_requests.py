@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.agents.base import Brief, EndCall, ToolCall, Transfer
-from bridge.session import ActionResult, AddToDnc, EndedBy, Limits, PrepareTransfer, ScheduleCallback
+from bridge.session import Action, ActionResult, AddToDnc, CloseCode, EndedBy, Limits, PrepareTransfer, ScheduleCallback
 from bridge.session.requests import LEAVING, NO_TRANSFER, NOT_LISTED, TOO_EARLY, TOO_MANY
 from telephony.protocols.events import TransferTarget
 from tests.bridge.session.fakes import NOW, MemorySink, ScriptedAgent, ScriptedLeg, WordCodec, play_call
@@ -55,6 +55,29 @@ def test_actions_are_performed_and_answered():
     answers = results(call.agent)
     assert (answers["t1"], answers["t2"]) == (OK, OK)
     assert "ISO 8601" in str(answers["t3"])
+
+
+class BreakingSink(MemorySink):
+    """Whose code is wrong: asked to act, it raises."""
+
+    async def perform(self, action: Action) -> ActionResult:
+        await super().perform(action)
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("wish", [ToolCall("t1", "add_to_dnc", {"reason": "asked"}), Transfer((DESKS[0],), "t1")])
+def test_action_whose_code_breaks_ends_the_call_as_broken_and_not_as_left(wish):
+    legs, sink = [], BreakingSink()
+
+    async def vendor(leg: ScriptedLeg) -> None:
+        legs.append(leg)
+        await stays(leg)
+
+    with pytest.raises(ExceptionGroup):
+        run(play_call(vendor, says(wish), brief=BRIEF, sink=sink))
+    assert [end.ended_by for end in sink.ends] == [EndedBy.BRIDGE_ERROR]
+    assert "hangup" in legs[0].words
+    assert legs[0].closed_with == CloseCode.INTERNAL
 
 
 def test_refused_action_is_told_to_the_agent():
