@@ -298,5 +298,6 @@ def _refusal(error: events.ServerError) -> AgentUnavailable:
     if error.code in HOPELESS:
         return AgentUnavailable(f"realtime service: {error.code}", retryable=False)
     if error.event_id == CONFIGURE:
-        return AgentUnavailable(f"the realtime service refused the configuration: {error.detail}", retryable=False)
+        told = f"{error.code}: {error.detail}"
+        return AgentUnavailable(f"the realtime service refused the configuration: {told}", retryable=False)
     return AgentUnavailable(f"realtime service: {error.code}", retryable=True)

@@ -144,7 +144,10 @@ class WordsFinished:
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """An `error` event. `event_id` is that of our event which caused it, `detail` the server's text, shortened."""
+    """An `error` event. `event_id` is that of our event which caused it.
+
+    `detail` is the server's text, shortened and without what it quotes.
+    """
 
     code: str
     event_id: str

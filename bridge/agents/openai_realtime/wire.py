@@ -6,6 +6,7 @@ Source: OpenAI Realtime API, client and server events.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -16,7 +17,21 @@ from bridge.agents.openai_realtime import events
 from bridge.agents.openai_realtime.events import ServerEvent
 from telephony.errors import RemoteProtocolError
 
-MAX_DETAIL_CHARS: Final = 200
+MAX_DETAIL_CHARS: Final = 80
+# A code of the server's, as its pages write them; other text in that place may be anything.
+_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+# What the server quotes may be the instructions, and in those is what the customer is called; the names of options are
+# not. A quotation that does not end hides the rest.
+_OPTION: Final = re.compile(r"session(?:\.\w{1,40}){0,8}")
+# An apostrophe within a word neither begins nor ends one.
+_QUOTATION: Final = re.compile(
+    rf"'(?P<option>{_OPTION.pattern})'"
+    r"|(?<!\w)'(?:[^']|'(?=\w))*(?:'|$)"
+    r'|"[^"]*(?:"|$)'
+    r"|`[^`]*(?:`|$)"
+    r"|“[^”]*(?:”|$)"
+)
+_NUMBER_OR_ADDRESS: Final = re.compile(r"\S*@\S*|\S*\d{3,}\S*")
 
 # Source: OpenAI Realtime API, "beta to GA migration": names that changed.
 BETA_NAMES: Final[Mapping[str, str]] = {
@@ -179,7 +194,7 @@ def _response_done(data: Mapping[str, Any]) -> ServerEvent:
     return events.ResponseDone(
         response_id=_text(response, "id"),
         status=_text_or_empty(response, "status") or "completed",
-        error_code=_text_or_empty(error, "code") or _text_or_empty(error, "type"),
+        error_code=_code(error),
         usage=events.Usage(
             input_tokens=_whole(usage, "input_tokens"),
             cached_tokens=_whole(_object(usage, "input_token_details"), "cached_tokens"),
@@ -240,9 +255,21 @@ def _words_done(data: Mapping[str, Any]) -> ServerEvent:
 
 def _error(data: Mapping[str, Any]) -> ServerEvent:
     error = _object(data, "error")
-    detail = "".join(mark for mark in _text_or_empty(error, "message") if mark.isprintable())[:MAX_DETAIL_CHARS]
-    code = _text_or_empty(error, "code") or _text_or_empty(error, "type") or "unknown"
-    return events.ServerError(code, _text_or_empty(error, "event_id"), detail)
+    message = without_quotations("".join(mark for mark in _text_or_empty(error, "message") if mark.isprintable()))
+    option = _text_or_empty(error, "param")
+    detail = f"{option}: {message}" if _OPTION.fullmatch(option) else message
+    return events.ServerError(_code(error) or "unknown", _text_or_empty(error, "event_id"), detail[:MAX_DETAIL_CHARS])
+
+
+def _code(error: Mapping[str, Any]) -> str:
+    told = _text_or_empty(error, "code") or _text_or_empty(error, "type")
+    return told if _CODE.fullmatch(told) or not told else "unknown"
+
+
+def without_quotations(text: str) -> str:
+    """What a server says, fit for a log: without what it quotes of ours, numbers and addresses."""
+    text = _QUOTATION.sub(lambda quotation: f"'{quotation['option']}'" if quotation["option"] else "…", text)
+    return _NUMBER_OR_ADDRESS.sub("…", text)
 
 
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], ServerEvent]]] = {

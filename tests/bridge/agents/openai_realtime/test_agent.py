@@ -292,7 +292,7 @@ async def test_trouble_ends_the_conversation_and_says_whether_another_may_help(m
         ({"status": HTTPStatus.TOO_MANY_REQUESTS}, {}, True, "HTTP 429"),
         ({"status": HTTPStatus.INTERNAL_SERVER_ERROR}, {}, True, "HTTP 500"),
         ({}, {"model": "gpt-telepathy"}, False, "model_not_found"),
-        ({}, {"voice": "nobody"}, False, "refused the configuration: Invalid value: 'nobody'"),
+        ({}, {"voice": "nobody"}, False, "refused the configuration: invalid_value: Invalid value: …"),
         ({"is_silent": True}, {}, True, "stayed silent"),
     ],
 )

@@ -120,6 +120,41 @@ def test_each_message_means_its_event(message, event):
     assert wire.read_event(json.dumps(message)) == event
 
 
+@pytest.mark.parametrize(
+    ("message", "detail"),
+    [
+        ("Unknown parameter: 'session.audio.speed'.", "Unknown parameter: 'session.audio.speed'."),
+        ("Invalid value: 'Jane Roe'. Supported are: 'marin'.", "Invalid value: …. Supported are: …."),
+        ('Cannot say "Jane Roe" or `Jane` or “Roe”', "Cannot say … or … or …"),
+        ("Invalid value: 'I'm Jane Roe' isn't one", "Invalid value: … isn't one"),
+        ("Invalid value: 'I'm Jane Roe and it's", "Invalid value: …"),
+        ("Instructions begin with 'Call Jane Roe", "Instructions begin with …"),
+        ("Neither 0912345678 nor jane@example.com, +84-912-345 please", "Neither … nor … … please"),
+        ("x" * 300, "x" * 80),
+    ],
+)
+def test_what_the_server_quotes_of_ours_is_left_out(message, detail):
+    event = wire.read_event(json.dumps({"type": "error", "error": {"code": "invalid_value", "message": message}}))
+    assert event == events.ServerError("invalid_value", "", detail)
+
+
+@pytest.mark.parametrize(
+    ("option", "detail"), [("session.voice", "session.voice: No."), ("Jane Roe", "No."), (7, "No.")]
+)
+def test_an_error_names_the_option_it_is_about(option, detail):
+    error = {"code": "invalid_value", "message": "No.", "param": option}
+    assert wire.read_event(json.dumps({"type": "error", "error": error})) == events.ServerError(
+        "invalid_value", "", detail
+    )
+
+
+@pytest.mark.parametrize("code", ["Jane Roe said no", "9", "x" * 65])
+def test_a_code_is_a_word_of_the_servers(code):
+    assert wire.read_event(json.dumps({"type": "error", "error": {"code": code}})) == events.ServerError(
+        "unknown", "", ""
+    )
+
+
 @pytest.mark.parametrize(("beta", "name"), wire.BETA_NAMES.items())
 def test_the_names_of_the_beta_mean_the_same(beta, name):
     fields = {**RESPONSE, "delta": "AAAA", "transcript": "x", "item": {"id": "i"}}
