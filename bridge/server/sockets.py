@@ -176,6 +176,7 @@ class CallSocketProtocol(WebSocketsSansIOProtocol):
         self._partial = b""
         self._is_in_pieces = False
         self._is_beyond_repair = False
+        self._owed_pong = b""
 
     def handle_connect(self, event: Any) -> None:
         """Offer the short way with the handshake."""
@@ -183,6 +184,24 @@ class CallSocketProtocol(WebSocketsSansIOProtocol):
         if hasattr(self, "scope"):
             # The application's task has not begun yet.
             self.scope["extensions"][DIRECT_FRAMES] = {"take": self.take}
+
+    def handle_ping(self) -> None:
+        """Answer a ping; where the peer takes nothing, the last of its pings alone, once it does.
+
+        Source: RFC 6455, section 5.5.3: of several pings the most recent alone may be answered.
+        """
+        pong = b"".join(self.conn.data_to_send())
+        if self.writable.is_set():
+            self.transport.write(pong)
+        else:
+            self._owed_pong = pong
+
+    def resume_writing(self) -> None:
+        """The peer takes what we send again."""
+        super().resume_writing()
+        pong, self._owed_pong = self._owed_pong, b""
+        if pong and not self.close_sent and not self.transport.is_closing():
+            self.transport.write(pong)
 
     @property
     def is_writable(self) -> bool:

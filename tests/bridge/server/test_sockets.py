@@ -335,9 +335,52 @@ async def test_a_peer_that_takes_nothing_is_cut_off() -> None:
         writer.transport.abort()
 
 
+async def test_of_the_pings_of_a_peer_that_takes_nothing_the_last_is_answered() -> None:
+    is_full, has_pinged, waiting_bytes, pings = asyncio.Event(), asyncio.Event(), list[int](), 5_000
+
+    async def application(scope, receive, send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        leg = leg_of(scope, receive, send)
+        assert isinstance(leg, DirectLeg)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                while True:
+                    await leg.send("x" * 100_000)
+        waiting_bytes.append(leg._protocol.transport.get_write_buffer_size())
+        is_full.set()
+        assert await leg.receive() == "that was all"
+        waiting_bytes.append(leg._protocol.transport.get_write_buffer_size())
+        has_pinged.set()
+        await leg.receive()
+
+    async with serving(application) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+        writer.write(UPGRADE)
+        await is_full.wait()
+        writer.write(b"".join(frame(PING, b"%0100d" % number) for number in range(pings)))
+        writer.write(frame(TEXT, b"that was all"))
+        await has_pinged.wait()
+        answer = bytearray()
+        while not answer.endswith(b"%0100d" % (pings - 1)):
+            answer += await reader.read(1 << 20)
+        writer.transport.abort()
+    assert waiting_bytes[0] == waiting_bytes[1]
+    assert answer.count(bytes((PONG, 100))) == 1
+
+
 def test_the_hooks_of_uvicorn_are_there() -> None:
     # What `CallSocketProtocol` builds on; a release of uvicorn that renames one must fail here and not in a call.
-    for name in ("handle_connect", "data_received", "handle_parser_exception", "send", "receive", "run_asgi"):
+    for name in (
+        "handle_connect",
+        "handle_ping",
+        "resume_writing",
+        "data_received",
+        "handle_parser_exception",
+        "send",
+        "receive",
+        "run_asgi",
+    ):
         assert callable(getattr(WebSocketsSansIOProtocol, name))
     config = uvicorn.Config(lambda scope: None, ws=CallSocketProtocol, log_config=None)
     config.load()
