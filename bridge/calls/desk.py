@@ -26,6 +26,7 @@ from kombu.exceptions import OperationalError
 from bridge.calls.database import DatabaseThreads
 from bridge.calls.gauges import Gauges
 from bridge.calls.journal import FLUSH_EVERY_S, Journal
+from bridge.calls.openings import KEEP_LATE_S, OPEN_DEADLINE_S, Openings, answered
 from bridge.calls.pulse import LoopLag
 from bridge.calls.recordings import Recordings
 from bridge.calls.records import do_request, end_record, findings_record, replay, request_record, turn_record
@@ -42,8 +43,6 @@ from campaigns.tasks.results import process_call
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Source: reliability budgets: the opening of a call, which PSR waits for.
-OPEN_DEADLINE_S: Final = 5.0
 PUBLISH_DEADLINE_S: Final = 1.0
 # Both fit into the time the session gives an action (`Limits.action_s`): first the database, then the disk.
 REQUEST_DEADLINE_S: Final = 1.5
@@ -54,6 +53,9 @@ HEED_STOPS_EVERY_S: Final = 0.5
 NODE_HEARTBEAT_S: Final = 5.0
 CALL_HEARTBEAT_S: Final = 10.0
 REPAIR_EVERY_S: Final = 60.0
+END_LATE_EVERY_S: Final = 1.0
+# For calls that were cancelled as the process leaves: their goodbye, their recording and the writing of their end.
+LEAVE_S: Final = 12.0
 MAX_WAITING_ENDS: Final = 2_000
 
 
@@ -90,6 +92,7 @@ class CallDesk:
         self._call_heartbeat_s = call_heartbeat_s
         self._database = DatabaseThreads(database)
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="bridge-publish")
+        self.openings = Openings(self._database)
         self.unwritten = Unwritten(self._database)
         self.recordings = Recordings(data_dir, self._database)
         self.journal = Journal(data_dir / "spool")
@@ -98,6 +101,8 @@ class CallDesk:
         self._live: dict[UUID, LiveEntry] = {}
         self._opening = 0
         self._has_stopped = False
+        self._ending = 0
+        self._has_ended = asyncio.Event()
         self._ends: deque[_WaitingEnd] = deque(maxlen=MAX_WAITING_ENDS)
 
     @property
@@ -138,7 +143,7 @@ class CallDesk:
         work = partial(
             open_psr_call, token=token, vendor_call_id=vendor_call_id, query=query, now=now, tenant=tenant, peer=peer
         )
-        opened = await self.ask(work)
+        opened = await self.openings.open(("psr", token, vendor_call_id, tenant, peer), work)
         return opened, self.take_in(opened)
 
     async def ask(self, work: Callable[[], T]) -> T:
@@ -147,11 +152,8 @@ class CallDesk:
         Raises:
             CallRefused: 503, it does not answer; or what the work raised.
         """
-        try:
+        with answered():
             return await self._database.run(work, OPEN_DEADLINE_S)
-        except (DatabaseError, TimeoutError) as error:
-            logger.warning("call not opened: %s", type(error).__name__)
-            raise CallRefused(503, "database_unavailable", "The database does not answer.") from error
 
     def take_in(self, opened: OpenedCall) -> LiveEntry:
         """Count a call that was opened among this process's, until it is finished."""
@@ -192,11 +194,16 @@ class CallDesk:
     async def finish(self, call_id: UUID, summary: CallSummary, recording: Path | None) -> None:
         """Record the end of a call, after what was said in it; without a database both wait for the writer."""
         self._live.pop(call_id, None)
-        self.gauges.ended(summary)
-        recording_path = "" if recording is None else self.recordings.name_of(recording)
-        waiting = _WaitingEnd(call_id, _end_of(summary, recording_path), timezone.now())
-        self.journal.note(call_id, end_record(waiting.end, waiting.at))
-        await self._settle(waiting)
+        self._ending += 1
+        try:
+            self.gauges.ended(summary)
+            recording_path = "" if recording is None else self.recordings.name_of(recording)
+            waiting = _WaitingEnd(call_id, _end_of(summary, recording_path), timezone.now())
+            self.journal.note(call_id, end_record(waiting.end, waiting.at))
+            await self._settle(waiting)
+        finally:
+            self._ending -= 1
+            self._has_ended.set()
 
     def stop_all(self) -> None:
         """End every call politely, those that are being opened too."""
@@ -215,9 +222,19 @@ class CallDesk:
             group.create_task(_every(NODE_HEARTBEAT_S, self._beat_node))
             group.create_task(_every(self._call_heartbeat_s, self._touch))
             group.create_task(_every(REPAIR_EVERY_S, self.recordings.repair))
+            group.create_task(_every(END_LATE_EVERY_S, partial(_end_late, self)))
 
-    async def close(self) -> None:
-        """Write what waits, give back the node's row, and stop the threads. Call it after `run` was cancelled."""
+    async def close(self, leave_s: float = LEAVE_S) -> None:
+        """Write what waits, give back the node's row, and stop the threads. Call it after `run` was cancelled.
+
+        Calls that were cancelled are waited for, at most `leave_s`.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(leave_s):
+                while self._live or self._ending:
+                    self._has_ended.clear()
+                    await self._has_ended.wait()
+        await _end_late(self, keep_s=0.0)
         await self._write()
         await self.journal.close()
         await self._database.settle(partial(bridge_nodes.retire, name=self.name))
@@ -295,7 +312,8 @@ class CallDesk:
                 "loop_lag_ms": round(self._lag.take(), 1),
                 "first_audio_ms": self.gauges.first_audio_ms,
                 "waiting_turns": self.unwritten.turns,
-                "totals": self.gauges.totals | {"lost_turns": self.unwritten.lost_turns},
+                "totals": self.gauges.totals
+                | {"lost_turns": self.unwritten.lost_turns, "given_up_writes": self._database.given_up},
             },
             now=timezone.now(),
         )
@@ -304,6 +322,13 @@ class CallDesk:
     async def _touch(self) -> None:
         if self._live:
             await self._database.settle(partial(touch_calls, call_ids=list(self._live), now=timezone.now()))
+
+
+async def _end_late(desk: CallDesk, keep_s: float = KEEP_LATE_S) -> None:
+    """End calls that were opened too late for their socket, and for which no other came."""
+    for call_id in desk.openings.overdue(keep_s):
+        logger.warning("call opened too late", extra={"call_id": str(call_id)})
+        await desk.finish(call_id, broken_summary(), None)
 
 
 def broken_summary() -> CallSummary:

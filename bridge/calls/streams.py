@@ -29,5 +29,5 @@ async def open_stream(desk: CallDesk, *, endpoint_id: int, opened: Opened) -> tu
         CallRefused: 409 the endpoint has a live call of that id, 410 it is gone, 503 the database does not answer.
     """
     work = partial(stream_calls.open_stream_call, endpoint_id=endpoint_id, opened=opened, now=timezone.now())
-    call = await desk.ask(work)
+    call = await desk.openings.open((endpoint_id, opened.vendor_call_id), work)
     return call, desk.take_in(call)

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import DatabaseError, DataError
+from django.db import DatabaseError, DataError, IntegrityError
 from django.utils import timezone
 
 from bridge.calls.database import DatabaseThreads
@@ -116,7 +116,7 @@ class Unwritten:
         if len(by_call) > 1:
             try:
                 await self._database.run(partial(record_turns, by_call))
-            except DataError:
+            except (DataError, IntegrityError):
                 pass
             except (DatabaseError, TimeoutError) as error:
                 logger.warning("turns put off: %s", type(error).__name__)

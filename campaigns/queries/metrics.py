@@ -46,6 +46,7 @@ NODE_TOTALS: Mapping[str, str] = {
     "bad_messages": "Messages of switches that could not be read",
     "resumes": "Calls that went on over another socket",
     "lost_turns": "Transcript turns given up because the database was away for too long",
+    "given_up_writes": "Pieces of work that the database refused for good, such as a row that clashes with another",
     "journal_skipped_bytes": "Bytes of dead processes' journals that could not be read",
 }
 

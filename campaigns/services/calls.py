@@ -7,7 +7,7 @@ first to set `ended_at` wins and does, in the same transaction, everything the e
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -108,15 +108,23 @@ class CallEnd:
 
 
 def open_psr_call(
-    *, token: str, vendor_call_id: str, query: Mapping[str, str], now: datetime, tenant: str = "", peer: str = ""
+    *,
+    token: str,
+    vendor_call_id: str,
+    query: Mapping[str, str],
+    now: datetime,
+    tenant: str = "",
+    peer: str = "",
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> OpenedCall:
     """Turn a socket that PSR opened with our token into a call; `peer` is the address it came from.
 
-    The customer's parameters come from our own tables; what the query repeats of them is not trusted.
+    The customer's parameters come from our own tables; what the query repeats of them is not trusted. `is_wanted` is
+    asked last: whether the socket still waits.
 
     Raises:
         CallRefused: 403 forged, or not from the trunk's tenant and addresses; 409 used before or under another call
-            id; 410 expired or over. Nothing was changed.
+            id; 410 expired or over; 503 not wanted any more. Nothing was changed.
     """
     switch_call_id = safe_vendor_call_id(vendor_call_id)
     with transaction.atomic():
@@ -138,6 +146,7 @@ def open_psr_call(
         record_event(
             type=WebhookEvent.CALL_STARTED, subject=str(call.id), body=call_facts(call, sequence=1), occurred_at=now
         )
+        refuse_unless_wanted(is_wanted)
     crash_points.reach("ws_consumed")
     lost = sorted(set(parameters) - set(query))
     if lost:
@@ -148,6 +157,12 @@ def open_psr_call(
         customer_side=customer_side(campaign.app, Side(settings.PSR_STEREO_CUSTOMER_SIDE)).value,
         allowed_networks=tuple(attempt.trunk.allowed_networks),
     )
+
+
+def refuse_unless_wanted(is_wanted: Callable[[], bool]) -> None:
+    """Raises CallRefused (503) where the socket has given up: a call that it opened would be nobody's."""
+    if not is_wanted():
+        raise CallRefused(503, "too_late", "The socket has given up.")
 
 
 def opened_call(call: Call, agent: Agent) -> OpenedCall:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from campaigns.policies.clean_text import clean_text
 from campaigns.policies.file_names import safe_vendor_call_id
 from campaigns.policies.peer_networks import may_connect
 from campaigns.queries.call_facts import call_facts
-from campaigns.services.calls import MAX_PARAMETER_CHARS, OpenedCall, opened_call
+from campaigns.services.calls import MAX_PARAMETER_CHARS, OpenedCall, opened_call, refuse_unless_wanted
 from campaigns.services.endpoints import endpoint_of_key
 from campaigns.services.outbox import record_event
 from telephony.errors import PhoneNumberError
@@ -51,11 +51,16 @@ def admit(*, key: str, protocol: str, peer: str, now: datetime) -> Admitted:
     return Admitted(endpoint.pk, endpoint.config)
 
 
-def open_stream_call(*, endpoint_id: int, opened: Opened, now: datetime) -> OpenedCall:
+def open_stream_call(
+    *, endpoint_id: int, opened: Opened, now: datetime, is_wanted: Callable[[], bool] = lambda: True
+) -> OpenedCall:
     """Turn a vendor's stream into a call. An id that was used by a finished call makes a new one.
 
+    `is_wanted` is asked last: whether the socket still waits.
+
     Raises:
-        CallRefused: 409 the endpoint has a live call of that id, 410 the endpoint is gone. Nothing was changed.
+        CallRefused: 409 the endpoint has a live call of that id, 410 the endpoint is gone, 503 not wanted any more.
+            Nothing was changed.
     """
     endpoint = StreamEndpoint.objects.select_related("agent").filter(pk=endpoint_id).first()
     if endpoint is None:
@@ -78,6 +83,7 @@ def open_stream_call(*, endpoint_id: int, opened: Opened, now: datetime) -> Open
             record_event(
                 type=WebhookEvent.CALL_STARTED, subject=str(call.id), body=call_facts(call, sequence=1), occurred_at=now
             )
+            refuse_unless_wanted(is_wanted)
     except IntegrityError:
         raise CallRefused(409, "call_id_live", "A call of that id is live.") from None
     return opened_call(call, endpoint.agent)

@@ -192,7 +192,7 @@ def test_call_whose_row_is_gone_holds_nobody_up(desk, database):
         desk.turn(uuid4(), turn(1, "to nobody"))
         desk.learned(uuid4(), Findings((), "completed"))
         desk.turn(opened.call_id, turn(1, "Hello"))
-        await desk.close()
+        await desk.close(leave_s=0)
 
     asyncio.run(scenario())
     assert list(Call.objects.get().turns.values_list("text", flat=True)) == ["Hello"]
@@ -229,6 +229,34 @@ def test_end_whose_writing_was_broken_off_is_written_when_the_process_leaves(tmp
         await desk.close()
 
     asyncio.run(scenario())
+    assert Call.objects.get().ended_by == "agent_hangup"
+
+
+def test_call_that_is_cancelled_as_the_process_leaves_is_waited_for(desk):
+    token, _ = waiting_attempt()
+    began, log = asyncio.Event(), []
+
+    async def carried():
+        opened, _ = await desk.open(token=token, vendor_call_id="psr-1", query={})
+        try:
+            began.set()
+            await asyncio.Event().wait()
+        finally:
+            # The recording is completed first.
+            await asyncio.sleep(0.05)
+            await asyncio.shield(desk.finish(opened.call_id, SUMMARY, None))
+            log.append("finished")
+
+    async def scenario():
+        async with asyncio.TaskGroup() as group:
+            calling = group.create_task(carried())
+            await began.wait()
+            calling.cancel()
+            await desk.close()
+            log.append("closed")
+
+    asyncio.run(scenario())
+    assert sorted(log) == ["closed", "finished"]
     assert Call.objects.get().ended_by == "agent_hangup"
 
 
@@ -277,7 +305,7 @@ def test_call_that_was_being_opened_when_all_were_stopped_is_stopped_too(desk):
             desk.stop_all()
             _, entry = await desk.open(token=token, vendor_call_id="psr-1", query={})
         assert entry.stop.is_told
-        await desk.close()
+        await desk.close(leave_s=0)
 
     asyncio.run(scenario())
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from django.db import DataError
+import pytest
+from django.db import DataError, IntegrityError
 
 from bridge.agents.base import Speaker
 from bridge.calls import unwritten as unwritten_module
@@ -38,12 +39,13 @@ def test_findings_are_bounded_and_the_oldest_give_way(monkeypatch):
     assert unwritten.call_ids == [UUID(int=2), UUID(int=3)]
 
 
-def test_turns_the_database_refuses_of_one_call_hold_up_no_other(monkeypatch):
+@pytest.mark.parametrize("refusal", [DataError, IntegrityError])
+def test_turns_the_database_refuses_of_one_call_hold_up_no_other(refusal, monkeypatch):
     written: list[set[UUID]] = []
 
     def record(turns: Mapping[UUID, Sequence[TurnDraft]]) -> None:
         if UUID(int=2) in turns:
-            raise DataError("no such character")
+            raise refusal("not this one")
         written.append(set(turns))
 
     monkeypatch.setattr(unwritten_module, "record_turns", record)
