@@ -20,6 +20,12 @@ BLOCK_ENTRIES = 5000
 # What a list says of a customer stands above what the customer's own record says.
 _MERGED = {"postgresql": "c.attributes || e.attributes", "sqlite": "json_patch(c.attributes, e.attributes)"}
 
+# Each customer is looked up by its key. Left to itself PostgreSQL reads the whole table of customers for every block.
+_CUSTOMER = {
+    "postgresql": "CROSS JOIN LATERAL (SELECT * FROM {customer} WHERE id = e.customer_id OFFSET 0) c",
+    "sqlite": "JOIN {customer} c ON c.id = e.customer_id",
+}
+
 
 def fill_block(campaign_id: int, *, now: datetime, limit: int = BLOCK_ENTRIES) -> bool:
     """Make contacts of the next block of entries; False when the campaign is filled, or no longer wants any."""
@@ -49,7 +55,7 @@ def fill_block(campaign_id: int, *, now: datetime, limit: int = BLOCK_ENTRIES) -
 def _insert(campaign: Campaign, list_ids: list[int], *, first: int, last: int, now: datetime) -> None:
     names = {
         "contact": Contact._meta.db_table,
-        "customer": Customer._meta.db_table,
+        "customer": _CUSTOMER[connection.vendor].format(customer=Customer._meta.db_table),
         "entry": ListEntry._meta.db_table,
         "merged": _MERGED[connection.vendor],
         "lists": ", ".join(["%s"] * len(list_ids)),
@@ -61,7 +67,7 @@ def _insert(campaign: Campaign, list_ids: list[int], *, first: int, last: int, n
             next_attempt_at, priority, attempts_made, releases, last_outcome, disposition, updated_at
         )
         SELECT %s, c.id, c.phone_number, c.name, c.timezone, {merged}, %s, '', %s, 0, 0, 0, '', '', %s
-        FROM {entry} e JOIN {customer} c ON c.id = e.customer_id
+        FROM {entry} e {customer}
         WHERE e.list_id IN ({lists}) AND e.id BETWEEN %s AND %s
         ORDER BY e.id
         ON CONFLICT (campaign_id, customer_id) WHERE NOT (state = 'test') DO NOTHING
