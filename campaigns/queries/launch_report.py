@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -80,7 +80,7 @@ def launch_report(campaign: Campaign, now: datetime, dice: random.Random) -> Lau
     """The report of a campaign whose trunk is loaded; `dice` chooses the examples."""
     entries = entries_of(campaign)
     customers = count_customers(entries)
-    skipped = [skip for skip in _skipped(campaign, entries, now) if skip.count]
+    skipped = [skip for skip in _skipped(campaign, entries, customers, now) if skip.count]
     final = max((skip.count for skip in skipped if skip.is_final), default=0)
     return LaunchReport(
         problems=preflight(campaign, now),
@@ -92,9 +92,9 @@ def launch_report(campaign: Campaign, now: datetime, dice: random.Random) -> Lau
     )
 
 
-def _skipped(campaign: Campaign, entries: QuerySet[ListEntry], now: datetime) -> Iterator[Skipped]:
+def _skipped(campaign: Campaign, entries: QuerySet[ListEntry], customers: int, now: datetime) -> Iterator[Skipped]:
     rules = rules_of(campaign, now)
-    yield from _undialable(campaign, entries, rules)
+    yield from _undialable(campaign, entries, customers, rules)
     yield Skipped(Gate.SUPPRESSED, "Are on a do-not-call list", on_do_not_call_list(campaign, entries, now), True)
     if rules.needs_consent:
         yield Skipped(Gate.CONSENT, "Have not consented", _without_consent(campaign, entries, now), True)
@@ -104,13 +104,15 @@ def _skipped(campaign: Campaign, entries: QuerySet[ListEntry], now: datetime) ->
             hours = f"{window.total_seconds() / 3600:.0f} hours"
             yield Skipped(Gate.NUMBER_CAP, f"Were called {cap} times within {hours}", count_customers(full), False)
     yield _resting(entries, rules, now)
-    yield from _outside_window(campaign, entries, now)
+    yield from _outside_window(campaign, entries, customers, now)
     yield from _empty_values(campaign, entries)
 
 
-def _undialable(campaign: Campaign, entries: QuerySet[ListEntry], rules: CallingRules) -> Iterator[Skipped]:
+def _undialable(
+    campaign: Campaign, entries: QuerySet[ListEntry], customers: int, rules: CallingRules
+) -> Iterator[Skipped]:
     """Numbers that are no longer, or never were, such as may be dialed. Of a long list a part is looked at."""
-    every = -(-count_customers(entries) // NUMBERS_LOOKED_AT) or 1
+    every = -(-customers // NUMBERS_LOOKED_AT) or 1
     part = entries.annotate(place=Mod("customer_id", every)).filter(place=0) if every > 1 else entries
     numbers = part.order_by().values_list("customer__phone_number", flat=True).distinct()
     found: Counter[Gate] = Counter()
@@ -157,9 +159,13 @@ def _without_consent(campaign: Campaign, entries: QuerySet[ListEntry], now: date
     )
 
 
-def _outside_window(campaign: Campaign, entries: QuerySet[ListEntry], now: datetime) -> Iterator[Skipped]:
+def _outside_window(
+    campaign: Campaign, entries: QuerySet[ListEntry], everybody: int, now: datetime
+) -> Iterator[Skipped]:
     window = window_of(campaign, now)
-    zones = customers_of(entries).values_list("timezone").annotate(customers=Count("*"))
+    zones: Iterable[tuple[str, int]] = [("", everybody)]
+    if not window.is_by_own_clock:
+        zones = customers_of(entries).values_list("timezone").annotate(customers=Count("*"))
     closed, blacked_out = 0, 0
     for zone, customers in zones:
         # Numbers without a zone of their own are taken for local ones.

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from django.db.models import Count
 
 from campaigns.enums import CampaignState, ContactState
 from campaigns.models import Call, CallAttempt, Campaign, Contact
 from campaigns.queries.calls import listed_calls, live_calls
+from campaigns.queries.remembered import Remembered
 from campaigns.queries.stats import (
     HourCount,
     Traffic,
@@ -63,22 +65,48 @@ class Overview:
     latest: tuple[Call, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """What is counted over many rows: since midnight, and over the last hours."""
+
+    traffic: Traffic
+    acd_s: float | None
+    by_hour: tuple[HourCount, ...]
+
+
 def overview(now: datetime) -> Overview:
-    """What the first page shows at this moment."""
+    """What the first page shows at this moment.
+
+    The numbers of a day with 100,000 attempts may be ten seconds old; what is live, and how far campaigns are, is not.
+    """
     today = midnight(now)
-    attempts = CallAttempt.objects.filter(claimed_at__gte=today)
+    numbers = _COUNTED.get(today, now, lambda: _count(today, now))
     live = live_calls()
     active = progress_of(Campaign.objects.filter(state__in=ACTIVE_STATES).order_by("-launched_at", "-id"))
     return Overview(
-        traffic=traffic_of(attempts),
-        acd_s=average_duration_s(Call.objects.filter(started_at__gte=today)),
+        traffic=numbers.traffic,
+        acd_s=numbers.acd_s,
         live_count=live.count(),
         waiting=sum(progress.contacts[ContactState.PENDING] for progress in active),
-        by_hour=attempts_by_hour(CallAttempt.objects.all(), now),
+        by_hour=numbers.by_hour,
         active=tuple(active),
         live=tuple(live[:LIVE_CALLS_SHOWN]),
         latest=tuple(listed_calls().filter(ended_at__isnull=False)[:LATEST_CALLS_SHOWN]),
     )
+
+
+def _count(today: datetime, now: datetime) -> _Numbers:
+    return _Numbers(
+        traffic_of(CallAttempt.objects.filter(claimed_at__gte=today)),
+        average_duration_s(Call.objects.filter(started_at__gte=today)),
+        attempts_by_hour(CallAttempt.objects.all(), now),
+    )
+
+
+# By the midnight it counts from: the days of two time zones are two.
+_COUNTED: Final = Remembered[_Numbers](
+    lambda numbers: max(sum(numbers.traffic.outcomes.values()), sum(hour.attempts for hour in numbers.by_hour))
+)
 
 
 def progress_of(campaigns: Iterable[Campaign]) -> list[Progress]:

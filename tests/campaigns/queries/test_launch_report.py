@@ -75,6 +75,15 @@ def test_a_closed_window_makes_them_wait() -> None:
     assert skipped(campaign) == {"outside_window": (1, False)}
 
 
+def test_a_window_by_the_campaign_s_own_clock_is_closed_for_everybody_and_reads_no_zones() -> None:
+    days = {day: [["08:00", "20:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
+    campaign = draft(2, calling_window={"timezone": "America/New_York", "days": days})
+    with CaptureQueriesContext(connection) as queries:
+        assert skipped(campaign) == {"outside_window": (2, False)}
+        assert skipped(campaign, NOW + timedelta(hours=8)) == {}
+    assert not any('GROUP BY "campaigns_customer"."timezone"' in query["sql"] for query in queries)
+
+
 def test_numbers_that_are_not_dialed_are_counted(settings) -> None:
     settings.ALLOWED_COUNTRIES = ["VN"]
     campaign = draft(2)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
+from campaigns.queries import overview as overview_module
 from campaigns.queries import stats
+from campaigns.queries.overview import overview
 from campaigns.queries.remembered import KEPT, LARGE_ROWS, LASTS, Remembered
 from campaigns.queries.stats import CampaignStats, campaign_stats
 from tests.factories import NOW, make_attempt, make_call, make_campaign, make_contact
@@ -50,3 +53,16 @@ def test_live_calls_are_counted_now_whatever_is_remembered(monkeypatch) -> None:
     seen = campaign_stats(campaign.pk, NOW + MOMENT)
     assert (seen.live_calls, seen.contacts_total) == (1, 1)
     assert campaign_stats(campaign.pk, NOW + LASTS).contacts_total == 2
+
+
+@pytest.mark.django_db
+def test_live_calls_and_progress_of_the_first_page_are_of_now(monkeypatch) -> None:
+    monkeypatch.setattr(overview_module, "_COUNTED", Remembered[Any](lambda _: LARGE_ROWS))
+    campaign = make_campaign()
+    contact = make_contact(campaign)
+    first = overview(NOW)
+    make_contact(campaign)
+    make_call(make_attempt(contact, is_counted=True), duration_s=None)
+    seen, later = overview(NOW + MOMENT), overview(NOW + LASTS)
+    assert (first.live_count, seen.live_count, first.waiting, seen.waiting) == (0, 1, 1, 2)
+    assert [page.traffic.attempts for page in (first, seen, later)] == [0, 0, 1]
