@@ -5,8 +5,10 @@ A savepoint stands for the backup, and rolling back to it for its restore.
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.db import transaction
@@ -16,8 +18,9 @@ from campaigns.enums import AttemptState, ContactState, Outcome, StopKind
 from campaigns.models import AttemptLog, BridgeNode, CallAttempt, Campaign, CampaignEvent, Contact, DialingStop
 from campaigns.queries.attention import concerns
 from campaigns.queries.why_not import why_not
-from campaigns.services import dialing
+from campaigns.services import dialing, set_back
 from campaigns.services.attempts import connect
+from campaigns.services.dial_journal import Marker
 from campaigns.services.dialing_stops import resume_dialing
 from campaigns.services.set_back import hold_if_set_back
 from campaigns.tasks import dialing as tasks
@@ -198,3 +201,26 @@ def test_nothing_missing_costs_one_query(campaign: Campaign, django_assert_num_q
     tick()
     with django_assert_num_queries(1):
         assert not hold_if_set_back(now=timezone.now())
+
+
+def test_one_process_at_a_time_writes_calls_again(
+    campaign: Campaign, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at once would settle each contact twice, and so count one call as two tries."""
+    due(campaign)
+    backup = transaction.savepoint()
+    tick()
+    transaction.savepoint_rollback(backup)
+    write_again, refused = set_back._write_again, []
+
+    def looked_at(markers: Iterator[Marker], now: datetime) -> tuple[int, int, datetime | None]:
+        with (data_dir / "dialed" / ".lock").open("rb") as other:
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                refused.append(error)
+        return write_again(markers, now)
+
+    monkeypatch.setattr(set_back, "_write_again", looked_at)
+    assert hold_if_set_back(now=timezone.now())
+    assert len(refused) == 1
