@@ -6,8 +6,10 @@ import threading
 
 import pytest
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.models import BooleanField
 
 from campaigns.models import Campaign, Trunk
+from campaigns.queries.prepared import Given, Prepared
 from campaigns.services.rehearsal.scratch import scratch_database
 from tests.factories import make_campaign, make_trunk
 
@@ -43,6 +45,19 @@ def test_other_threads_keep_theirs() -> None:
         thread.join()
         assert connections[DEFAULT_DB_ALIAS].vendor == "sqlite"
     assert names == [real_name]
+
+
+def test_a_statement_written_before_asks_the_database_that_is_there_now() -> None:
+    """Else a rehearsal would read, and lock, the real rows."""
+    names = Prepared(lambda: Trunk.objects.filter(is_enabled=Given("is_enabled", BooleanField())).values_list("name"))
+    make_trunk("Real")
+    assert names.ask(is_enabled=True) == [("Real",)]
+    for name in ("Scratch", "Another"):
+        with scratch_database():
+            assert names.ask(is_enabled=True) == []
+            make_trunk(name)
+            assert names.ask(is_enabled=True) == [(name,)]
+    assert names.ask(is_enabled=True) == [("Real",)]
 
 
 def test_what_must_not_be_nested_is_not() -> None:
