@@ -125,6 +125,7 @@ class OwnRules:
     calls_per_day: int | None = None
     calls_per_week: int | None = None
     min_gap_s: float | None = None
+    needs_consent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ def rules_in_force(profile: RuleProfile, own: OwnRules, override: Mapping[str, A
         calls_per_week=_least(override.get("calls_per_week", profile.calls_per_week), own.calls_per_week),
         min_gap_s=max(override.get("min_gap_s", profile.min_gap_s), own.min_gap_s or 0.0),
         unconfirmed_gap_s=profile.unconfirmed_gap_s,
-        needs_consent=profile.needs_consent,
+        needs_consent=profile.needs_consent or own.needs_consent,
         dnc_max_age_days=profile.dnc_max_age_days,
         countries=profile.countries,
         holidays=profile.holidays,

@@ -71,7 +71,12 @@ def rules_of(campaign: Campaign, now: datetime) -> CallingRules:
         log.warning("rule_override_broken", extra={"campaign_id": campaign.pk})
         override = {}
     profile = profile_at(RuleProfileName(campaign.rule_profile), timezone.localdate(now))
-    own = OwnRules(campaign.calls_per_number_day, campaign.calls_per_number_week, campaign.number_gap_s)
+    own = OwnRules(
+        campaign.calls_per_number_day,
+        campaign.calls_per_number_week,
+        campaign.number_gap_s,
+        needs_consent=bool(campaign.consent_attribute),
+    )
     return rules_in_force(profile, own, override)
 
 

@@ -282,3 +282,10 @@ def test_counting_the_calls_to_a_number_reads_one_range_of_an_index() -> None:
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "attempt_by_phone" in plan
     assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize(("profile", "column", "asks"), [("custom", "", False), ("custom", "consent", True)])
+def test_a_campaign_that_names_a_consent_column_asks_for_consent(contact: Contact, profile, column, asks) -> None:
+    Campaign.objects.update(rule_profile=profile, consent_attribute=column)
+    Contact.objects.update(attributes={"consent": "no"})
+    assert (Gate.CONSENT in closed(Contact.objects.get())) is asks

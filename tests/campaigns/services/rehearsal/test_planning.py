@@ -124,12 +124,12 @@ def test_nothing_is_changed_sent_or_written(data_dir, monkeypatch: pytest.Monkey
 
 
 def test_who_may_not_be_called_is_told_by_gate() -> None:
-    campaign = draft("00 01 02 03", consent_attribute="consent")
+    campaign = draft("00 01 02 03")
     SuppressedNumber.objects.create(phone_number="+84912340000")
     first = played(campaign)
     assert first.refusals == {"suppressed": 1}
     assert first.contacts == {"done": 3, "blocked": 1}
-    Campaign.objects.update(rule_profile=RuleProfileName.US_TCPA)
+    Campaign.objects.update(rule_profile=RuleProfileName.US_TCPA, consent_attribute="consent")
     campaign.refresh_from_db()
     assert played(campaign).problems or played(campaign).refusals == {"country_not_allowed": 3, "suppressed": 1}
 
