@@ -54,6 +54,12 @@ def form_field(field: models.Field[Any, Any], **options: Any) -> forms.Field | N
     return field.formfield(**(HTTPS_BY_DEFAULT.get(type(field), {}) | options))
 
 
+def name_date_and_time(field: forms.Field, title: str) -> None:
+    """Tell the two inputs of a moment apart for those who do not see them: the field's label belongs to neither."""
+    date, time = field.widget.widgets
+    date.attrs["aria-label"], time.attrs["aria-label"] = f"{title}: date", f"{title}: time"
+
+
 class RecordAdmin(ModelAdmin):
     """Rows that the platform writes and people only read."""
 

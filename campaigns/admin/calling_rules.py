@@ -14,12 +14,13 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextareaWidget
 
-from campaigns.admin.base import InternalAdmin, RecordAdmin, changed_values, signed_in
+from campaigns.admin.base import InternalAdmin, RecordAdmin, changed_values, name_date_and_time, signed_in
 from campaigns.enums import DncVersionState
 from campaigns.errors import ImportRefused
 from campaigns.models import BlackoutDate, DialingStop, DncList, DncNumber, DncVersion
 from campaigns.policies.blackout_text import parse_blackouts
 from campaigns.policies.country_codes import read_countries
+from campaigns.policies.stop_text import lifted_in_words, live_in_words, stopped_in_words
 from campaigns.queries.calls import placed_live_calls
 from campaigns.services import definitions
 from campaigns.services.blackouts import add_blackouts, remove_blackout
@@ -53,8 +54,8 @@ class DialingStopAdmin(ModelAdmin):
         if "hangs_up" in form.base_fields:
             live = placed_live_calls().count()
             form.base_fields["hangs_up"].help_text = (
-                f"{live:,} calls that campaigns have placed are live now. They are ended at once, in the middle of a "
-                "word, and so are those still ringing when they are answered. Else they go on to their end."
+                f"{live_in_words(live)} Live calls are ended at once, in the middle of a word, and so are those still "
+                "ringing when they are answered. Else they go on to their end."
             )
         return form
 
@@ -73,14 +74,11 @@ class DialingStopAdmin(ModelAdmin):
         hangs_up = entered["hangs_up"]
         stop = stop_dialing(reason=entered["reason"], user=signed_in(request), now=timezone.now(), hangs_up=hangs_up)
         obj.pk, obj.at = stop.pk, stop.at
-        what = "are being hung up" if hangs_up else "go on to their end"
-        messages.warning(request, f"Nothing is dialed any more. {placed_live_calls().count():,} live calls {what}.")
+        messages.warning(request, stopped_in_words(placed_live_calls().count(), hangs_up=hangs_up))
 
     @admin.action(description="Let dialing go on: lift every stop", permissions=["lift"])
     def lift(self, request: HttpRequest, chosen: QuerySet[DialingStop]) -> None:
-        lifted = resume_dialing(user=signed_in(request), now=timezone.now())
-        told = f"{lifted} stops were lifted. Dialing goes on." if lifted else "No stop was in force."
-        self.message_user(request, told)
+        self.message_user(request, lifted_in_words(resume_dialing(user=signed_in(request), now=timezone.now())))
 
 
 class BlackoutForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
@@ -158,6 +156,10 @@ class DncListForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptab
         model = DncList
         fields = ["name", "region", "is_active"]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        name_date_and_time(self.fields["as_of"], "As of")
+
     def clean_region(self) -> str:
         entered: str = self.cleaned_data["region"]
         try:
@@ -190,8 +192,8 @@ class DncListAdmin(ModelAdmin):
         return False
 
     @display(description="As of")
-    def show_current(self, row: DncList) -> Any:
-        return None if row.current is None else row.current.as_of
+    def show_current(self, row: DncList) -> str:
+        return "–" if row.current is None else f"{timezone.localtime(row.current.as_of):%Y-%m-%d %H:%M:%S}"
 
     @display(description="Numbers")
     def show_numbers(self, row: DncList) -> str:
@@ -200,7 +202,10 @@ class DncListAdmin(ModelAdmin):
     @display(description="Last upload")
     def show_last(self, row: DncList) -> str:
         last = row.versions.first() if row.pk else None
-        return "–" if last is None else f"{last.get_state_display()}. {last.error}".strip()
+        if last is None:
+            return "–"
+        unread = f"{last.rejected:,} line{'s' * (last.rejected != 1)} could not be read." if last.rejected else ""
+        return " ".join(filter(None, (f"{last.get_state_display()}.", unread, last.error)))
 
     def save_model(self, request: HttpRequest, obj: DncList, form: Any, change: bool) -> None:
         if change:

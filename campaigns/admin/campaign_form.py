@@ -11,6 +11,7 @@ from django.urls import reverse
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from campaigns.admin.agents import read_recording
+from campaigns.admin.base import name_date_and_time
 from campaigns.admin.cadence_field import CadenceField
 from campaigns.admin.network_field import ExtensionsField
 from campaigns.admin.parameter_field import ParametersField, placeholders_for
@@ -120,7 +121,8 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             "ring_timeout_s": "How long a phone rings at most. Empty: the platform's RING_TIMEOUT_S.",
             "max_attempts": "How often one contact is dialed at most.",
             "rule_profile": "Hours, caps and consent by country and purpose. You answer for the choice and the law.",
-            "consent_attribute": "The column that says whether the customer has consented: yes, no, or the last day.",
+            "consent_attribute": "The column that says whether the customer has consented: yes, no, or the last day. "
+            "Without consent nobody is called. Empty: it is not asked for, unless the calling rules do.",
             "calls_per_number_day": "Calls of all campaigns count. Can only be stricter than the profile.",
             "calls_per_number_week": "Calls of all campaigns count. Can only be stricter than the profile.",
             "number_gap_s": "Between calls of whichever campaigns. Can only be stricter than the profile.",
@@ -129,14 +131,17 @@ class CampaignForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscripta
             "weight": "Its part of the trunk next to other campaigns of its priority: 3 gets three calls for one of 1.",
             "ramp_up_minutes": "From the launch it grows from a tenth of its calls per second to all. 0: all at once.",
             "canary_calls": "It goes on by itself only if these went well, else it is paused. 0: none are looked at.",
-            "canary_answered_min": "Of these first calls, from 0 to 1.",
-            "canary_failed_max": "Of these first calls, from 0 to 1: refused, congested, or of which nobody knows.",
+            "canary_answered_min": "Of these first calls, as a fraction: 0.1 is one in ten.",
+            "canary_failed_max": "Of these first calls, as a fraction: 0.2 is one in five. Failed are those "
+            "refused or congested, and those of which nobody knows.",
             "priority": "Higher goes first where campaigns share a trunk; the others get a call a minute at least.",
             "starts_at": "Launching before this time schedules the campaign.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "starts_at" in self.fields:
+            name_date_and_time(self.fields["starts_at"], "Starts at")
         if "parameter_template" in self.fields:
             widget = self.fields["parameter_template"].widget
             widget.placeholders = placeholders_for(self._chosen_lists())

@@ -199,7 +199,8 @@ class CampaignAdmin(StepButtons, RulesShown, SettledShown, OwnerAdmin):
 def _silent_fields(campaign: Campaign | None) -> frozenset[str]:
     """Fields that have nothing to say about a campaign as it is."""
     if campaign is None:
-        return frozenset({"state", "canary_state", "show_progress", "show_problems", "launched_at", "finished_at"})
+        nothing_yet = {"show_progress", "show_problems", "show_rules"}
+        return frozenset({"state", "canary_state", "launched_at", "finished_at"} | nothing_yet)
     is_launchable = CampaignAction.LAUNCH in CAMPAIGN_STEPS[CampaignState(campaign.state)]
     has_something = {
         "canary_state": bool(campaign.canary_state),

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from campaigns.admin.base import changed_values
+from campaigns.admin.base import changed_values, name_date_and_time
 from campaigns.models import SuppressedNumber
 from campaigns.services import definitions
 from campaigns.services.suppression import suppress
@@ -26,6 +26,11 @@ class SuppressedNumberForm(forms.ModelForm):  # type: ignore[type-arg]  # not su
         model = SuppressedNumber
         fields = ["phone_number", "campaign", "reason", "source", "expires_at"]
         help_texts = {"expires_at": "Empty: for good", "campaign": "Empty: no campaign may call it"}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "expires_at" in self.fields:
+            name_date_and_time(self.fields["expires_at"], "Expires at")
 
     def clean_phone_number(self) -> str:
         try:

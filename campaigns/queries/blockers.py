@@ -111,7 +111,9 @@ def _campaign_blockers(campaign: Campaign, waiting: int, now: datetime) -> Itera
         yield Blocker(Gate.STOPPED, f"All dialing has been stopped since {since}: {stop.reason}", waiting)
     if state is not CampaignState.RUNNING:
         starts_at = campaign.starts_at if state is CampaignState.SCHEDULED else None
-        yield Blocker(Gate.CAMPAIGN, f"The campaign is {state.label.lower()}", waiting, starts_at)
+        is_draft = state is CampaignState.DRAFT
+        label = "The campaign has not been launched" if is_draft else f"The campaign is {state.label.lower()}"
+        yield Blocker(Gate.CAMPAIGN, label, waiting, starts_at)
     elif campaign.contacts_filled_at is None:
         yield Blocker("contacts_filling", "Contacts are still being made of the lists", 0)
     if not (trunk.is_enabled and trunk.token):

@@ -92,7 +92,9 @@ def _contact(campaign: Campaign, number: str, told: Told) -> Contact:
 def _refuse_closed(gates: list[GateState]) -> None:
     closed = first_closed(gates)
     if closed is not None:
-        raise CallTestRefused(closed.code, f"It does not hold that: {closed.label}. {closed.reason}".strip())
+        raise CallTestRefused(
+            closed.code, f"No test call was placed. {closed.reason or f'This must hold first: {closed.label}.'}"
+        )
 
 
 def _longest_idle(campaign: Campaign, now: datetime) -> str:

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from campaigns.enums import CampaignState, Role, TrunkHold
 from campaigns.errors import CallTestRefused, CampaignNotReady, CampaignsError
 from campaigns.models import Campaign
+from campaigns.policies.stop_text import live_in_words
 from campaigns.queries.approvals import is_waiting
 from campaigns.queries.calls import placed_live_calls
 from campaigns.queries.contacts import contacts_matching
@@ -33,7 +34,7 @@ from campaigns.web.charts import contact_segments
 from campaigns.web.forms import ContactFilterForm
 from campaigns.web.live.parts import campaign_context
 from campaigns.web.paging import one_page
-from campaigns.web.stops import may_stop
+from campaigns.web.stops import may_stop, stop_context
 
 STEPS: Mapping[CampaignAction, Callable[..., Campaign]] = {
     CampaignAction.LAUNCH: lifecycle.launch,
@@ -78,6 +79,7 @@ def list_campaigns(request: HttpRequest) -> HttpResponse:
     context = one_page(request, campaigns)
     rows = [(progress, contact_segments(progress.contacts)) for progress in progress_of(context["page"].object_list)]
     context |= {"rows": rows, "states": [*CampaignState.choices, (ARCHIVED, "Archived")], "state": state}
+    context |= stop_context(signed_in(request.user))
     return render(request, "pages/campaigns.html", context)
 
 
@@ -95,7 +97,7 @@ def show_campaign(request: HttpRequest, campaign_id: int) -> HttpResponse:
     form.is_valid()
     wanted = {name: form.cleaned_data.get(name, "") for name in form.fields}
     contacts = contacts_matching(campaign_id, **wanted, may_search_numbers=shows_numbers)
-    context = campaign_context(found) | one_page(request, contacts)
+    context = campaign_context(found) | one_page(request, contacts) | stop_context(user)
     context |= {
         "now": now,
         "form": form,
@@ -104,7 +106,7 @@ def show_campaign(request: HttpRequest, campaign_id: int) -> HttpResponse:
         "live_path": f"/live/campaigns/{campaign_id}",
         "may_test": Role.MANAGER in roles_of(user),
         "may_stop": may_stop(user),
-        "placed_live": placed_live_calls().count(),
+        "placed_live": live_in_words(placed_live_calls().count()),
         "may_approve": is_waiting(found.campaign) and Role.MANAGER in roles_of(user) and not _has_asked(found, user),
         "may_release_trunk": found.campaign.trunk.hold != TrunkHold.NONE and Role.MANAGER in roles_of(user),
         "buttons": [(action.value, *WORDS[action][:2]) for action in ROLES_FOR if may(user, action)],

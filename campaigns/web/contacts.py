@@ -22,10 +22,13 @@ def show_contact(request: HttpRequest, contact_id: int) -> HttpResponse:
     detail = contact_detail(contact_id)
     if detail is None:
         raise Http404("There is no such contact.")
+    gates = [] if detail.contact.state in FINAL_CONTACT_STATES else why_not(detail.contact, now)
     context = {
         "contact": detail.contact,
         "attempts": detail.attempts,
-        "gates": [] if detail.contact.state in FINAL_CONTACT_STATES else why_not(detail.contact, now),
+        "gates": gates,
+        "closed": [gate for gate in gates if not gate.is_open],
+        "open": [gate for gate in gates if gate.is_open],
         "because": because(detail.contact),
         "now": now,
         "shows_numbers": sees_numbers(signed_in(request.user)),

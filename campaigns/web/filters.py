@@ -29,6 +29,14 @@ LABELS: Mapping[str, str] = {
     for choice in choices
 }
 
+# Why an attempt came into a state, where the log's own word says little to people.
+REASONS: Mapping[str, str] = {
+    "due": "It was its turn",
+    "marker": "About to be sent",
+    "placed": "Accepted by the switch",
+    "socket": "Answered, with audio",
+}
+
 
 @register.filter
 def tone(value: str) -> str:
@@ -40,6 +48,12 @@ def tone(value: str) -> str:
 def label(value: str) -> str:
     """A state or outcome as people read it; other words with their underscores as spaces."""
     return LABELS.get(value) or value.replace("_", " ").capitalize()
+
+
+@register.filter
+def why(reason: str) -> str:
+    """Why an attempt came into a state, as people read it."""
+    return REASONS.get(reason) or label(reason)
 
 
 @register.filter

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 from campaigns.queries.overview import overview
 from campaigns.web.access import page, sees_numbers, signed_in
 from campaigns.web.live.parts import overview_context
+from campaigns.web.stops import stop_context
 
 
 @require_GET
@@ -19,4 +20,5 @@ def show_overview(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     context = overview_context(overview(now))
     context |= {"now": now, "shows_numbers": sees_numbers(signed_in(request.user)), "live_path": "/live/overview"}
+    context |= stop_context(signed_in(request.user))
     return render(request, "pages/overview.html", context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 from django.contrib import messages
@@ -22,6 +23,13 @@ from campaigns.web.access import page, roles_of, signed_in
 
 # Who has not been taken by a worker by then will not be waited for any more.
 EXPIRES_S = 300.0
+# The counts of a report and what they are called.
+GROUPS = (
+    ("outcomes", "Outcomes"),
+    ("contacts", "Contacts by state"),
+    ("dispositions", "Dispositions"),
+    ("tries", "Contacts by tries"),
+)
 
 
 @require_GET
@@ -72,9 +80,14 @@ def _shown(report: Mapping[str, Any]) -> dict[str, Any]:
             {**stretch, "begin": parse_datetime(stretch["begin"]), "width": round(100 * stretch["calls"] / most, 1)}
             for stretch in report["stretches"]
         ],
-        "time": [(label_of(code), spent_s / 3600) for code, spent_s in report["time_s"].items()],
+        "time": [(label_of(code), _spent(spent_s)) for code, spent_s in report["time_s"].items()],
         "refusals": [
             (label_of(code), count) for counts in ("refusals", "put_off") for code, count in report[counts].items()
         ],
-        "groups": [(name, report[name]) for name in ("outcomes", "contacts", "dispositions", "tries")],
+        "groups": [(title, report[name]) for name, title in GROUPS],
     }
+
+
+def _spent(spent_s: float) -> str:
+    """A time as people plan with it: in hours with a decimal, below one hour in minutes."""
+    return f"{spent_s / 3600:,.1f} h" if spent_s >= 3600 else f"{ceil(spent_s / 60)} min"

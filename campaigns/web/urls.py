@@ -21,7 +21,7 @@ from campaigns.web.overview import show_overview
 from campaigns.web.preflight import show_preflight
 from campaigns.web.recordings import play_recording
 from campaigns.web.rehearsals import rehearse, show_rehearsal
-from campaigns.web.stops import stop_all_dialing
+from campaigns.web.stops import lift_stops, stop_all_dialing
 
 sign_in = LoginView.as_view(
     template_name="pages/sign_in.html", authentication_form=SignInForm, redirect_authenticated_user=True
@@ -39,6 +39,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("campaigns/<int:campaign_id>/release-trunk/", release_trunk, name="release_trunk"),
     path("campaigns/<int:campaign_id>/stop-all/", stop_all_dialing, name="stop_all_dialing"),
     path("campaigns/<int:campaign_id>/<str:action>/", step_campaign, name="campaign_step"),
+    path("lift-stops/", lift_stops, name="lift_stops"),
     path("contacts/<int:contact_id>/", show_contact, name="contact"),
     path("calls/", list_calls, name="calls"),
     path("calls/<uuid:call_id>/", show_call, name="call"),

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.template.loader import render_to_string
 
 from campaigns.enums import CampaignState, ContactState
+from campaigns.queries.calling_rules import stops_in_force
 from campaigns.queries.live import CampaignNow, call_now, campaign_now
 from campaigns.queries.overview import Overview, overview
 from campaigns.states import CAMPAIGN_STEPS
@@ -21,8 +22,17 @@ from campaigns.web.timeline import turn_view
 Parts = Mapping[str, str]
 Context = Mapping[str, Any]
 
-OVERVIEW_PARTS = ("overview_tiles", "hour_chart", "outcomes", "active_campaigns", "live_calls", "latest_calls")
+OVERVIEW_PARTS = (
+    "dialing_stop",
+    "overview_tiles",
+    "hour_chart",
+    "outcomes",
+    "active_campaigns",
+    "live_calls",
+    "latest_calls",
+)
 CAMPAIGN_PARTS = (
+    "dialing_stop",
     "campaign_state",
     "campaign_progress",
     "campaign_tiles",
@@ -84,7 +94,7 @@ def campaign_context(found: CampaignNow) -> dict[str, Any]:
 
 
 def _overview_parts(topic: Topic, now: datetime) -> Parts:
-    context = overview_context(overview(now)) | {"shows_numbers": topic.shows_numbers}
+    context = overview_context(overview(now)) | _of_topic(topic)
     return {name: _render(name, context) for name in OVERVIEW_PARTS}
 
 
@@ -92,8 +102,12 @@ def _campaign_parts(topic: Topic, now: datetime) -> Parts:
     found = campaign_now(int(topic.key), now)
     if found is None:
         return {}
-    context = campaign_context(found) | {"shows_numbers": topic.shows_numbers}
+    context = campaign_context(found) | _of_topic(topic)
     return {name: _render(name, context) for name in CAMPAIGN_PARTS}
+
+
+def _of_topic(topic: Topic) -> dict[str, Any]:
+    return {"shows_numbers": topic.shows_numbers, "stops": stops_in_force().select_related("by")}
 
 
 def _call_parts(topic: Topic, now: datetime) -> Parts:  # noqa: ARG001  one signature for every reader

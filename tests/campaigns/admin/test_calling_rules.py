@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from django.utils import timezone
 
 from campaigns.enums import DncVersionState, RuleProfileName
 from campaigns.models import BlackoutDate, Campaign, CampaignEvent, DialingStop, DncList, SuppressedNumber, Trunk
@@ -22,12 +23,12 @@ WHY = "Agreed in writing with all of them."
 
 def test_a_manager_stops_all_dialing_and_lifts_the_stop(admin_client, admin_user) -> None:
     told = admin_client.post(reverse(ADD_STOP), {"reason": "Wrong list"}, follow=True)
-    assert "Nothing is dialed any more. 0 live calls go on to their end." in told.text
+    assert "Nothing is dialed any more. No call was live." in told.text
     stop = DialingStop.objects.get()
     assert (stop.reason, stop.by, stop.hangs_up, stop.lifted_at) == ("Wrong list", admin_user, False, None)
     assert "All dialing is stopped." in admin_client.get(reverse("admin:index")).text
     listed = reverse("admin:campaigns_dialingstop_changelist")
-    for expected in ("1 stops were lifted.", "No stop was in force."):
+    for expected in ("1 stop was lifted.", "No stop was in force."):
         told = admin_client.post(listed, {"action": "lift", "_selected_action": [stop.pk]}, follow=True)
         assert expected in told.text
     stop.refresh_from_db()
@@ -36,9 +37,9 @@ def test_a_manager_stops_all_dialing_and_lifts_the_stop(admin_client, admin_user
 
 def test_a_stop_may_hang_up_and_says_how_many_calls_are_live(admin_client) -> None:
     make_call(duration_s=None)
-    assert "1 calls that campaigns have placed are live now" in admin_client.get(reverse(ADD_STOP)).text
+    assert "1 call that campaigns have placed is live now" in admin_client.get(reverse(ADD_STOP)).text
     told = admin_client.post(reverse(ADD_STOP), {"reason": "Wrong words", "hangs_up": "on"}, follow=True)
-    assert "1 live calls are being hung up." in told.text
+    assert "1 live call is being hung up." in told.text
     assert DialingStop.objects.get().hangs_up
 
 
@@ -88,6 +89,10 @@ def test_a_do_not_call_list_is_uploaded(admin_client, admin_user) -> None:
     assert is_suppressed(PHONE, NOW)
     change = reverse("admin:campaigns_dnclist_change", args=[row.pk])
     assert "In force." in admin_client.get(change).text
+    row.versions.update(rejected=1)
+    shown = admin_client.get(change).text
+    assert "In force. 1 line could not be read." in shown
+    assert f"{timezone.localtime(version.as_of):%Y-%m-%d %H:%M:%S}" in shown
     form = {"name": "Register", "region": ""}
     assert admin_client.post(change, form).status_code == 302
     row.refresh_from_db()

@@ -44,6 +44,11 @@ def test_every_state_has_a_label_and_a_tone(choices):
         assert filters.tone(choice.value) in {"live", "good", "warn", "bad", "busy", "quiet"}
 
 
+@pytest.mark.parametrize(("reason", "expected"), [("due", "It was its turn"), ("no_consent", "No consent")])
+def test_the_reason_of_a_step_is_told_in_words(reason, expected):
+    assert filters.why(reason) == expected
+
+
 def test_label_of_an_unknown_word_is_the_word():
     assert filters.label("callback_requested") == "Callback requested"
 

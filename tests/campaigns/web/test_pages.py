@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from campaigns.enums import CampaignState, ContactState, Outcome, Role
+from campaigns.models import CallAttempt
 from config.security_headers import PAGES
 from tests.factories import (
     NOW,
@@ -252,3 +253,20 @@ def test_the_number_of_a_call_that_came_to_us_is_masked_too(client):
     client.force_login(make_user("sam", role=Role.SUPERVISOR))
     for address in ("/calls/", f"/calls/{call.pk}/"):
         assert "+84901234567" not in client.get(address).content.decode()
+
+
+def test_a_contact_says_first_what_stands_against_a_call(client, manager):
+    contact = make_contact(make_campaign(state=CampaignState.PAUSED))
+    text = client.get(f"/contacts/{contact.pk}/").text
+    against, met = text.split("<details", 1)
+    assert "No. What stands against it:" in against
+    assert '<li class="gate gate--closed"><span>The campaign is running</span>' in against
+    assert "The number is on no do-not-call list" not in against
+    assert "The number is on no do-not-call list" in met
+
+
+def test_a_live_test_call_is_marked_as_one(client, manager):
+    call = make_call(duration_s=None)
+    assert "<small>test call</small>" not in client.get("/").text
+    CallAttempt.objects.filter(pk=call.attempt_id).update(is_test=True)
+    assert "<small>test call</small>" in client.get("/").text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from kombu.exceptions import OperationalError
 
@@ -85,6 +87,8 @@ def test_the_page_shows_the_report_and_the_log_leads_to_it(client) -> None:
     shown = client.get(f"/campaigns/{campaign.pk}/rehearsal/").text
     assert "<dd>3</dd><p>3 answered</p>" in shown
     assert "contacts were played and stand" not in shown
+    assert '<h3>Contacts by tries</h3><dl class="facts"><div><dt>1 try</dt><dd>3</dd></div></dl>' in shown
+    assert re.search(r"<dd>\d+ min</dd>", shown)
     earlier = f"/campaigns/{campaign.pk}/rehearsal/?line={first.pk}"
     assert "1 of 3 contacts were played and stand" in client.get(earlier).text
     assert earlier in client.get(f"/campaigns/{campaign.pk}/").text
