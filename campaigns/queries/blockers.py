@@ -70,6 +70,7 @@ CLOSED_LABELS = {
     Gate.CAMPAIGN_PACE: "Waiting for their turn at the campaign's pace",
     Gate.TRUNK_PACE: "Waiting for their turn at the trunk's pace",
     Gate.TURN: "Other campaigns of the trunk are served first",
+    Gate.CANARY: "The first calls of a careful start are awaited",
 }
 
 
