@@ -157,8 +157,13 @@ def apply_verdict(attempt_id: UUID, *, verdict: Verdict, answer: PsrAnswer, now:
 def _lock_claimed(attempt_id: UUID, fence: int, now: datetime) -> CallAttempt | None:
     """The attempt if it is still claimed under this fence and lease, with its contact, campaign and trunk."""
     attempt = _CLAIMED.first(pk=attempt_id, fence=fence, now=now)
-    if attempt is not None and attempt.trunk_id == attempt.contact.campaign.trunk_id:
-        attempt.trunk = attempt.contact.campaign.trunk
+    if attempt is not None:
+        campaign = attempt.contact.campaign
+        if attempt.trunk_id == campaign.trunk_id:
+            attempt.trunk = campaign.trunk
+        else:
+            # A draft was given another one meanwhile. The gates are to ask the one that is used.
+            campaign.trunk = attempt.trunk
     return attempt
 
 

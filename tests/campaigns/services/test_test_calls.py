@@ -27,7 +27,16 @@ from campaigns.services.campaigns import finish_all
 from campaigns.services.contact_filling import fill_block
 from campaigns.services.dialing import claim_due, mark
 from campaigns.services.test_calls import Told, claim_test_call
-from tests.factories import NOW, make_attempt, make_campaign, make_contact, make_customer, make_list, make_user
+from tests.factories import (
+    NOW,
+    make_attempt,
+    make_campaign,
+    make_contact,
+    make_customer,
+    make_list,
+    make_trunk,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -83,6 +92,17 @@ def test_a_test_call_obeys_the_do_not_call_list_up_to_the_marker() -> None:
     assert (attempt.outcome, attempt.reason) == (Outcome.BLOCKED, Gate.SUPPRESSED)
     with pytest.raises(CallTestRefused, match="do-not-call"):
         try_out(campaign)
+
+
+def test_the_trunk_that_is_used_is_the_one_that_is_asked() -> None:
+    """A draft may be given another trunk while its test call waits to be placed."""
+    campaign = make_campaign(state=CampaignState.DRAFT)
+    attempt = try_out(campaign)
+    Trunk.objects.filter(pk=attempt.trunk_id).update(hold=TrunkHold.MANUAL)
+    Campaign.objects.filter(pk=campaign.pk).update(trunk=make_trunk("Another"))
+    assert mark(attempt.pk, attempt.fence, now=NOW) is None
+    attempt.refresh_from_db()
+    assert (attempt.outcome, attempt.reason, attempt.posts) == (Outcome.RELEASED, Gate.TRUNK_HELD, 0)
 
 
 @pytest.mark.parametrize("number", ["113", "1900 1234", "not a number"])
