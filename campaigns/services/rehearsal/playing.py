@@ -7,7 +7,7 @@ conversation, a deadline. Every service is told what time it is, as always.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -184,8 +184,7 @@ class Player:
         connects_at = None
         if fate.connects_after_s is not None:
             connects_at = self._now + timedelta(seconds=fate.connects_after_s)
-            token = order.request.parameter[dialing.TOKEN_PARAMETER]
-            self._at(connects_at, partial(self._connect, token, call_id, fate))
+            self._at(connects_at, partial(self._connect, order.request.parameter, call_id, fate))
         answered_at = self._now + timedelta(seconds=replies_s)
         self._at(answered_at, partial(self._answer, attempt_id, fate, call_id, connects_at))
 
@@ -220,9 +219,11 @@ class Player:
             pass
         self._ended()
 
-    def _connect(self, token: str, call_id: str, fate: Fate) -> None:
+    def _connect(self, parameters: Mapping[str, str], call_id: str, fate: Fate) -> None:
+        token = parameters[dialing.TOKEN_PARAMETER]
         try:
-            call = calls.open_psr_call(token=token, vendor_call_id=call_id, query={}, now=self._now)
+            # PSR says in its query what it was given.
+            call = calls.open_psr_call(token=token, vendor_call_id=call_id, query=parameters, now=self._now)
         except CallRefused:
             # The attempt had ended by then.
             return

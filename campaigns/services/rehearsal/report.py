@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from campaigns.enums import CampaignState, ContactState
 from campaigns.models import Call, CallAttempt, Campaign, CampaignEvent, Contact
-from campaigns.policies.eligibility import LABELS, Gate
+from campaigns.policies.eligibility import Gate
 from campaigns.policies.rehearsed_calls import Odds
 from campaigns.queries.blockers import CLOSED_LABELS, WAIT_LABELS, blockers
 from campaigns.services.rehearsal.playing import DIALING, TALKING, UNKNOWN, Playback
@@ -22,6 +22,22 @@ from campaigns.services.rehearsal.playing import DIALING, TALKING, UNKNOWN, Play
 STRETCHES_S: Final = (60, 300, 900, 3_600, 14_400, 86_400, 604_800)
 STRETCHES_MAX: Final = 48
 LOG_LINES: Final = 30
+# Of a closed gate where neither a wait nor a place in a queue says it already.
+REFUSAL_LABELS: Mapping[Gate, str] = {
+    Gate.CAMPAIGN: "The campaign is not running",
+    Gate.TRUNK_DISABLED: "The trunk is disabled or has no token",
+    Gate.NUMBER_CHANGED: "The number is not the contact's any more",
+    Gate.NUMBER_CLASS: "The number must not be dialed",
+    Gate.COUNTRY: "The number is in a country that is not allowed",
+    Gate.SUPPRESSED: "The number is on a do-not-call list",
+    Gate.CONSENT: "The customer has not consented",
+    Gate.MAX_ATTEMPTS: "No attempts are left",
+    Gate.CONTACT: "The contact waits for no call",
+    Gate.NOT_DUE: "The contact is not due yet",
+    Gate.BRIDGE: "No bridge can take the call",
+    Gate.DIALER: "The dial worker takes no messages",
+    Gate.CLOCK: "The dial workers' clocks differ from the database's",
+}
 TIME_LABELS: Final[Mapping[str, str]] = {
     DIALING: "Calls are being placed",
     TALKING: "Everybody who waits is in a call",
@@ -210,7 +226,10 @@ def label_of(code: str) -> str:
     """What a code of `refusals`, `put_off` or `time_s` stands for, in words."""
     if code in TIME_LABELS:
         return TIME_LABELS[code]
-    return CLOSED_LABELS.get(Gate(code)) or WAIT_LABELS.get(code) or LABELS[Gate(code)] if code in _GATES else code
+    if code not in _GATES:
+        return code
+    gate = Gate(code)
+    return CLOSED_LABELS.get(gate) or WAIT_LABELS.get(gate) or REFUSAL_LABELS[gate]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from campaigns.enums import CampaignState
-from campaigns.models import Campaign
+from campaigns.models import Campaign, SuppressedNumber
+from campaigns.policies.eligibility import LABELS, Gate
+from campaigns.services.rehearsal import label_of
 from tests.factories import make_campaign, make_customer, make_list
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +41,20 @@ def test_the_report_is_written_for_people() -> None:
     assert any(line.startswith("finished 2026-11-20 09:0") and "2 calls, 1 answered" in line for line in lines)
     assert "          1  no_answer" in lines
     assert any("Everybody who waits is in a call" in line for line in lines)
+
+
+def test_refusals_are_told_as_such_and_nothing_of_the_play_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    draft(parameter_template={"name": "{customer.name}"})
+    SuppressedNumber.objects.create(phone_number="+84912340000")
+    with caplog.at_level(logging.INFO):
+        lines = run("Spring", "--as-simulated", *BEGIN).splitlines()
+    assert "          1  The number is on a do-not-call list" in lines
+    assert [record.message for record in caplog.records] == []
+
+
+@pytest.mark.parametrize("gate", Gate)
+def test_a_closed_gate_is_not_told_by_what_it_asks_for(gate: Gate) -> None:
+    assert label_of(gate.value) != LABELS[gate]
 
 
 def test_or_for_programs() -> None:
