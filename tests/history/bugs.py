@@ -16,7 +16,8 @@ from django.utils import timezone
 from campaigns import crash_points
 from campaigns.models import CallAttempt
 from campaigns.policies.eligibility import Gate, GateState
-from campaigns.services import claiming, dialing
+from campaigns.queries.dialing import OpenLines
+from campaigns.services import dialing
 from campaigns.tasks import dialing as tasks
 from telephony.psr.answers import AnswerKind, PsrAnswer
 from telephony.psr.classifier import classify
@@ -142,7 +143,7 @@ def without_gate(*codes: Gate) -> Callable[[], None]:
 
 def lines_ignored() -> None:
     """Count no call that is under way."""
-    replace(claiming, "open_calls_by_campaign", lambda _: {})
+    replace(OpenLines, "by_campaign", lambda *_: {})
 
 
 def lease_not_checked() -> None:
