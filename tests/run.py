@@ -11,8 +11,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
+from tests.bridge.lines.nginx import DEBIAN, nginx_binary
 from tests.servers import start_broker, start_postgres
 
 OUTSIDE_SERVERS = ("DATABASE_URL", "REDIS_URL", "TEST_REDIS_URL")
@@ -36,6 +39,7 @@ def main(arguments: list[str]) -> int:
         only = arguments[at + 1]
         del arguments[at : at + 2]
     ensure_chromium()
+    ensure_nginx()
     codes = []
     started_s = time.monotonic()
     if only in ("", "sqlite"):
@@ -87,6 +91,22 @@ def ensure_chromium() -> None:
     if os.environ.get("CI"):
         sys.exit("Chromium is needed here and could not be installed: nothing may be skipped in CI.")
     print("No Chromium on this machine and no right to install one: the browser tests are skipped.", flush=True)
+
+
+def ensure_nginx() -> None:
+    """Unpack Debian's nginx beside the environment where there is none: installed, it would begin to serve."""
+    if nginx_binary() is not None or not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        return
+    print("unpacking nginx for the tests behind a proxy", flush=True)
+    download = ["apt-get", "download", "-qq", "nginx"]
+    with tempfile.TemporaryDirectory(prefix="trunkline-nginx-") as directory:
+        if subprocess.run(download, cwd=directory, check=False, stderr=subprocess.DEVNULL).returncode:
+            subprocess.run(["apt-get", "update", "-qq"], check=False, stderr=subprocess.DEVNULL)
+            subprocess.run(download, cwd=directory, check=False, stderr=subprocess.DEVNULL)
+        for package in Path(directory).glob("nginx_*.deb"):
+            subprocess.run(["dpkg-deb", "-x", str(package), str(DEBIAN)], check=False)
+    if nginx_binary() is None:
+        print("No nginx could be had: the tests behind a proxy are skipped.", flush=True)
 
 
 if __name__ == "__main__":
