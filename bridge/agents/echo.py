@@ -16,7 +16,8 @@ DEFAULT_DELAY_MS: Final = 400
 # Utterances end now and then, so that the playout forgets them and an interruption costs little.
 UTTERANCE_MS: Final = 5_000
 # What nobody fetches is dropped, oldest first.
-MAX_WAITING: Final = 500
+MAX_WAITING_MS: Final = 10_000
+_MAX_WAITING_BYTES: Final = MAX_WAITING_MS * RATE_HZ // 1000 * PCM16_SAMPLE_BYTES
 
 
 class EchoAgent:
@@ -46,7 +47,7 @@ class EchoSession:
 
     def __init__(self, delay_ms: int) -> None:
         self._delay_bytes = delay_ms * RATE_HZ // 1000 * PCM16_SAMPLE_BYTES
-        self._waiting: deque[bytes] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._has_audio = asyncio.Event()
         self._number = 1
@@ -54,10 +55,10 @@ class EchoSession:
 
     async def send_audio(self, pcm: bytes) -> None:
         """See `AgentSession`."""
-        if len(self._waiting) == MAX_WAITING:
-            self._waiting_bytes -= len(self._waiting[0])
         self._waiting.append(pcm)
         self._waiting_bytes += len(pcm)
+        while self._waiting_bytes > _MAX_WAITING_BYTES:
+            self._waiting_bytes -= len(self._waiting.popleft())
         self._has_audio.set()
 
     async def send_dtmf(self, digit: str) -> None:

@@ -37,6 +37,9 @@ _SPARE_SAMPLES: Final = 2 * RATE_HZ
 # Jitter up to this much is closed up, so that the customer's voice has no holes where frames arrived late.
 JITTER_MS: Final = 120
 _JITTER_SAMPLES: Final = JITTER_MS * SAMPLES_PER_MS
+# A peer that sends faster than anyone speaks is recorded only so far ahead; a burst after a lost line is shorter.
+MAX_AHEAD_MS: Final = 10_000
+_MAX_AHEAD_SAMPLES: Final = MAX_AHEAD_MS * SAMPLES_PER_MS
 # Half a minute of both sides: what may wait for a slow disk before audio is replaced by silence.
 MAX_PENDING_BYTES: Final = 30 * RATE_HZ * FRAME_BYTES
 
@@ -72,6 +75,7 @@ class StereoTimeline:
     """Two lanes of samples by position; `settle` releases them interleaved, in order, each sample once."""
 
     def __init__(self) -> None:
+        self.lost_samples = 0
         self._start_samples = 0
         self._lanes = (_Side(), _Side())
         # The first `_length` frames are laid; what follows is silence, kept so that laying need not allocate.
@@ -82,11 +86,15 @@ class StereoTimeline:
         """Put PCM16 mono 8 kHz on a lane at a position.
 
         What begins within the jitter allowance of its lane's end joins on.
-        Audio that reaches back before what was settled loses that part.
+        Audio that reaches back before what was settled loses that part. What would join on too far ahead of
+        its position is left out.
         """
         side = self._lanes[lane]
         at = round(at_ms * SAMPLES_PER_MS)
         end = side.end_samples
+        if end - at > _MAX_AHEAD_SAMPLES:
+            self.lost_samples += len(pcm) // PCM16_SAMPLE_BYTES
+            return
         if at > end + _JITTER_SAMPLES or not side.waiting:
             self._place(lane)
             side.at_samples = end = at if at > end + _JITTER_SAMPLES else end
@@ -149,7 +157,10 @@ class StereoTimeline:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What was written: the file, its length, and how much of it the disk was too slow for (silence there)."""
+    """What was written: the file, its length, and how much is missing.
+
+    That is what the disk was too slow for (silence stands there) and what came too far ahead of its time.
+    """
 
     path: Path
     duration_ms: int
@@ -207,7 +218,8 @@ class Recorder:
         self._write_pending()
         with self._file.lock:
             length_bytes = self._file.complete(self._path)
-        return Recording(self._path, _duration_ms(length_bytes), _duration_ms(self._pending.lost_bytes))
+        lost_bytes = self._pending.lost_bytes + self._timeline.lost_samples * FRAME_BYTES
+        return Recording(self._path, _duration_ms(length_bytes), _duration_ms(lost_bytes))
 
 
 class _PendingAudio:

@@ -48,3 +48,11 @@ def test_echo_says_what_it_heard_a_moment_later():
 def test_echo_refuses_a_delay_it_cannot_keep(delay_ms):
     with pytest.raises(ValueError, match="delay_ms"):
         EchoAgent({"delay_ms": delay_ms})
+
+
+async def test_echo_keeps_no_more_than_ten_seconds_that_nobody_fetches():
+    async with EchoAgent({"delay_ms": 0}).connect(Brief("c")) as session:
+        for number in range(100):
+            await session.send_audio(bytes([number]) * 16_000)
+        assert session._waiting_bytes == sum(map(len, session._waiting)) == 160_000
+        assert session._waiting[-1][:1] == bytes([99])

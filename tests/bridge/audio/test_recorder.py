@@ -168,6 +168,19 @@ def test_recorder_replaces_what_a_slow_disk_cannot_take_by_silence(tmp_path, mon
     assert customer == [9] * 3_000 + [0] * 3_000
 
 
+def test_recorder_keeps_no_more_of_a_flood_than_ten_seconds_ahead(tmp_path):
+    with ThreadPoolExecutor(1) as executor:
+        recorder = Recorder(tmp_path / "call.wav", executor)
+        # Twenty times as much as can be said: a second every 50 ms, for 10 s.
+        for at_ms in range(0, 10_000, 50):
+            recorder.customer(at_ms, pcm(1, 1_000))
+            recorder.tick(at_ms)
+        recording = recorder.close().result(10)
+    ahead_ms = 10_000 + recorder_module.MAX_AHEAD_MS
+    assert ahead_ms - 1_000 <= recording.duration_ms <= ahead_ms + 1_000
+    assert recording.lost_ms == 200_000 - recording.duration_ms
+
+
 def test_recorder_reports_the_disk_that_failed(tmp_path):
     (tmp_path / "taken").write_text("a file where the folder should be")
     executor = HeldExecutor()

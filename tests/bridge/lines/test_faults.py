@@ -22,7 +22,7 @@ from tests.fake_realtime import fake_realtime
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PING_S = 0.3
-KNOCKS = 300
+KNOCKS = 1_000
 
 
 def let_in_to_echo(protocol: str) -> str:
@@ -109,7 +109,7 @@ async def test_those_who_try_bad_keys_by_the_hundred_are_not_heard_by_callers(se
 
 
 async def _knock(bridge: Bridge) -> list[bytes]:
-    seats = asyncio.Semaphore(16)
+    seats = asyncio.Semaphore(32)
 
     async def once(number: int) -> bytes:
         path = UcidVendor("c").path(f"{number:043}") if number % 2 else PsrVendor("c").path(f"{number:043}.forged")
