@@ -5,7 +5,7 @@ with one plain `httpx.Client` is the peer, in the same run. Runs on PostgreSQL s
 an empty database.
 
 Options: `--calls=N` placed a round (default 200); `--contacts=N,N` in one campaign, growing (default 10000,1000000;
-with 10000000 it takes a quarter of an hour more).
+with 10000000 it takes a quarter of an hour more); `--only-claims` measures nothing but claims.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def options(argv: Sequence[str]) -> Namespace:
     parser = ArgumentParser(prog="benchmarks dialing")
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--contacts", type=_sizes, default=[10_000, 1_000_000])
+    parser.add_argument("--only-claims", action="store_true")
     return parser.parse_args(argv)
 
 
@@ -60,6 +61,8 @@ def _print(figures: dict[str, Any]) -> None:
     print(f"load of the machine meanwhile: {load}\n")
     for size, claim in figures["claims"].items():
         print(f"claim of 50 among {int(size):>10,} contacts: p50 {claim['p50']:6.1f} ms, p99 {claim['p99']:6.1f} ms")
+    if "launch" not in figures:
+        return
     launch = figures["launch"]
     print(
         f"launch of {launch['contacts']:,} customers: {launch['launch_ms']:.0f} ms for the click, first contacts after "

@@ -14,4 +14,4 @@ if __name__ == "__main__":
     from benchmarks.dialing.measuring import measure
 
     chosen = options(sys.argv[1:])
-    print(json.dumps(measure(chosen.calls, chosen.contacts)))
+    print(json.dumps(measure(chosen.calls, chosen.contacts, only_claims=chosen.only_claims)))

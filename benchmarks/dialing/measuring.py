@@ -40,8 +40,8 @@ REPEATS: Final = 3
 LAUNCHED_MAX: Final = 1_000_000
 
 
-def measure(calls: int, sizes: list[int]) -> dict[str, Any]:
-    """Every figure."""
+def measure(calls: int, sizes: list[int], *, only_claims: bool) -> dict[str, Any]:
+    """Every figure, or those of claims."""
     call_command("migrate", verbosity=0)
     now = timezone.now()
     world.add_bridge(now)
@@ -54,6 +54,8 @@ def measure(calls: int, sizes: list[int]) -> dict[str, Any]:
             world.grow(campaign, first, size, now)
             world.settle()
             claims[size] = _claims(trunk)
+        if only_claims:
+            return {"claims": claims, "load": [*load, os.getloadavg()[0]]}
         placed, posted = _calls(trunk, base_url, calls)
     load.append(os.getloadavg()[0])
     world.add_history(campaign, now)
