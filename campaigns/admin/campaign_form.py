@@ -13,7 +13,7 @@ from unfold.widgets import UnfoldAdminFileFieldWidget
 from campaigns.admin.agents import read_recording
 from campaigns.admin.base import name_date_and_time
 from campaigns.admin.cadence_field import CadenceField
-from campaigns.admin.network_field import ExtensionsField
+from campaigns.admin.list_fields import ExtensionsField
 from campaigns.admin.parameter_field import ParametersField, placeholders_for
 from campaigns.admin.row_fields import calling_window_field
 from campaigns.enums import App

@@ -15,7 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
 from campaigns.admin.base import changed_values, field_values
-from campaigns.admin.network_field import NetworksField
+from campaigns.admin.list_fields import NetworksField
 from campaigns.admin.secrets import show_once
 from campaigns.models import StreamEndpoint
 from campaigns.policies.endpoint_options import check_options

@@ -15,7 +15,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from campaigns.admin.base import HTTPS_BY_DEFAULT, changed_values, field_values, form_field
-from campaigns.admin.network_field import CountriesField, NetworksField
+from campaigns.admin.list_fields import CountriesField, NetworksField
 from campaigns.enums import TrunkHold
 from campaigns.models import Trunk
 from campaigns.services import definitions, trunks
