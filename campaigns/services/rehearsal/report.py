@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from math import inf
 from typing import Any, Final
@@ -113,22 +113,22 @@ class RehearsalReport:
     seed: int
     sample: Sample
     assumption: Assumption
-    problems: Sequence[str]
-    calls: int
-    answered: int
-    outcomes: Mapping[str, int]
-    dispositions: Mapping[str, int]
-    tries: Mapping[str, int]
-    contacts: Mapping[str, int]
-    refusals: Mapping[str, int]
-    put_off: Mapping[str, int]
-    busiest_lines: int
-    busiest_second: int
-    time_s: Mapping[str, int]
-    stretches: Sequence[Stretch]
-    undone: Sequence[Undone]
-    log: Sequence[str]
-    notes: Sequence[str]
+    problems: Sequence[str] = ()
+    calls: int = 0
+    answered: int = 0
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    dispositions: Mapping[str, int] = field(default_factory=dict)
+    tries: Mapping[str, int] = field(default_factory=dict)
+    contacts: Mapping[str, int] = field(default_factory=dict)
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    put_off: Mapping[str, int] = field(default_factory=dict)
+    busiest_lines: int = 0
+    busiest_second: int = 0
+    time_s: Mapping[str, int] = field(default_factory=dict)
+    stretches: Sequence[Stretch] = ()
+    undone: Sequence[Undone] = ()
+    log: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The report as plain JSON; moments in ISO 8601."""
@@ -140,7 +140,6 @@ def report_problems(
     campaign: Campaign, begin: datetime, seed: int, sample: Sample, assumption: Assumption, problems: Sequence[str]
 ) -> RehearsalReport:
     """The report of a campaign that could not even be launched."""
-    nothing: dict[str, int] = {}
     return RehearsalReport(
         campaign=campaign.name,
         begin=begin,
@@ -151,21 +150,6 @@ def report_problems(
         sample=sample,
         assumption=assumption,
         problems=problems,
-        calls=0,
-        answered=0,
-        outcomes=nothing,
-        dispositions=nothing,
-        tries=nothing,
-        contacts=nothing,
-        refusals=nothing,
-        put_off=nothing,
-        busiest_lines=0,
-        busiest_second=0,
-        time_s=nothing,
-        stretches=(),
-        undone=(),
-        log=(),
-        notes=(),
     )
 
 
@@ -199,7 +183,6 @@ def report_playback(
         seed=seed,
         sample=sample,
         assumption=assumption,
-        problems=(),
         calls=whole.of(len(placed)),
         answered=whole.of(sum(attempt.answered_at is not None for attempt in placed)),
         outcomes=whole.counts(attempt.outcome for attempt in placed if attempt.outcome),
