@@ -11,19 +11,16 @@ names an empty database.
 from __future__ import annotations
 
 import json
-import os
 import random
 import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from argparse import ArgumentParser, Namespace
-from contextlib import nullcontext
 from pathlib import Path
 
-from tests.servers import start_postgres
+from benchmarks.installation import installation
 
 FIRST_NAMES = ("An", "Bình", "Chi", "Dũng", "Hà", "Hùng", "Lan", "Minh", "Ngọc", "Phương")
 PLANS = ("Vàng", "Bạc", "Đồng")
@@ -32,19 +29,8 @@ PLANS = ("Vàng", "Bạc", "Đồng")
 def main(argv: list[str]) -> None:
     """Run the benchmark in a process of its own, so that its memory is its own, and print the medians."""
     options = _options(argv)
-    given = os.environ.get("DATABASE_URL", "")
-    with (
-        tempfile.TemporaryDirectory(prefix="trunkline-bench-") as directory,
-        nullcontext(given) if given.startswith("postgres") else start_postgres() as url,
-    ):
-        environment = os.environ | {
-            "DATABASE_URL": url,
-            "DATA_DIR": directory,
-            "SECRET_KEY": "benchmark-" + "0123456789abcdef" * 3,
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "LOG_LEVEL": "WARNING",
-        }
-        arguments = [f"--rows={options.rows}", f"--repeats={options.repeats}", f"--measure={directory}"]
+    with installation() as environment:
+        arguments = [f"--rows={options.rows}", f"--repeats={options.repeats}", f"--measure={environment['DATA_DIR']}"]
         output = subprocess.run(
             [sys.executable, "-m", "benchmarks.imports", *arguments],
             env=environment,

@@ -11,33 +11,19 @@ Options: `--calls=N` placed a round (default 200); `--contacts=N,N` in one campa
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
-from tests.servers import start_postgres
+from benchmarks.installation import installation
 
 
 def main(argv: list[str]) -> None:
     """Run in a process of its own with its own database, and print the figures."""
     options(argv)
-    given = os.environ.get("DATABASE_URL", "")
-    with (
-        tempfile.TemporaryDirectory(prefix="trunkline-bench-") as directory,
-        nullcontext(given) if given.startswith("postgres") else start_postgres() as url,
-    ):
-        environment = os.environ | {
-            "DATABASE_URL": url,
-            "DATA_DIR": directory,
-            "SECRET_KEY": "benchmark-" + "0123456789abcdef" * 3,
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "LOG_LEVEL": "WARNING",
-        }
+    with installation() as environment:
         command = [sys.executable, "-m", "benchmarks.dialing", *argv]
         done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     _print(json.loads(done.stdout.splitlines()[-1]))

@@ -159,6 +159,7 @@ def _ticks() -> dict[str, float]:
     world.settle()
     elapsed_ms, claimed = [], []
     for _ in range(TICKS):
+        # The pace of the trunks must allow calls again.
         time.sleep(0.5)
         started_s = time.perf_counter()
         claimed.append(sum(len(claim_due(trunk.pk, now=timezone.now())) for trunk in trunks))
