@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from telephony.protocols.events import Channel
 from telephony.protocols.psr import PsrClientCodec
+from tests.e2e.harness import eventually
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).resolve().parents[3]
@@ -207,10 +207,8 @@ def test_an_operators_stop_hangs_up_what_was_placed(bridge):
         return [call.result() for call in calls]
 
     assert max(asyncio.run(scenario())) < 2
-    eventually = time.monotonic() + 5
-    while bridge.rows("SELECT count(*) FROM campaigns_call WHERE ended_by = ''") != [(0,)]:
-        assert time.monotonic() < eventually
-        time.sleep(0.05)
+    is_settled = "SELECT count(*) = 0 FROM campaigns_call WHERE ended_by = ''"
+    eventually("both calls are ended", lambda: bridge.rows(is_settled) == [(1,)], deadline_s=5, every_s=0.05)
     assert bridge.rows("SELECT ended_by FROM campaigns_call") == [("stopped_by_operator",)] * 2
 
 
