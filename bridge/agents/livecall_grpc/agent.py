@@ -95,6 +95,9 @@ class LiveCallSession:
             STREAM_CALL, pb.ClientRequest.SerializeToString, pb.ServerResponse.FromString
         )
         self._stream: Stream = open_stream(aiter(self._outbox))
+        # Not by its `read`: that forgets what has arrived as soon as writing to a service that has left fails
+        # (Source: grpc/grpc#36066).
+        self._messages: AsyncIterator[Any] = aiter(self._stream)
 
     async def send_audio(self, pcm: bytes) -> None:
         """See `AgentSession`; never waits: beyond two seconds the oldest audio is dropped."""
@@ -161,19 +164,16 @@ class LiveCallSession:
 
     async def _read(self) -> pb.ServerResponse | Failed | None:
         """The next message, None at the end of the stream, Failed where it broke."""
-        while True:
-            try:
-                message: Any = await self._stream.read()
-            except grpc.aio.AioRpcError as error:
-                code = error.code()
-                return Failed(f"the AI service's stream ended with {code.name}", retryable=code in RETRYABLE_CODES)
-            if isinstance(message, pb.ServerResponse):
-                return message
-            if message is not None:
-                # grpc.aio.EOF
-                return None
-            # gRPC hands on None for bytes that are no message of ours.
-            self._reader.counts["unreadable_message"] += 1
+        try:
+            async for message in self._messages:
+                if isinstance(message, pb.ServerResponse):
+                    return message
+                # gRPC hands on None for bytes that are no message of ours.
+                self._reader.counts["unreadable_message"] += 1
+        except grpc.aio.AioRpcError as error:
+            code = error.code()
+            return Failed(f"the AI service's stream ended with {code.name}", retryable=code in RETRYABLE_CODES)
+        return None
 
     def _events_of(self, message: pb.ServerResponse | _Pause | AgentEvent) -> list[AgentEvent]:
         if isinstance(message, _Pause):

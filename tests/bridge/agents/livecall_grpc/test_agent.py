@@ -226,6 +226,25 @@ async def test_the_end_key_brings_the_farewell_and_the_end(options):
         assert (await talk.rest())[-3:] == [Audio("ai-2-bye", tone(3)), AudioDone("ai-2-bye"), EndCall()]
 
 
+async def test_a_farewell_is_read_whole_where_the_service_has_left_already(options):
+    """A frame written to a stream that the service has ended must not cost what it said before."""
+    async with talking(replace(options, chunk_ms=5)) as talk:
+        await talk.until(AudioDone)
+        await talk.session.send_dtmf("9")
+        await talk.tap.first("dtmf")
+        # Meanwhile the service leaves, and of its words more waits than is read ahead.
+        for _ in range(40):
+            await talk.session.send_audio(bytes(16 * 2 * 40))
+            await asyncio.sleep(0.005)
+        events = await talk.rest()
+    assert events == [
+        Transcript(Speaker.AGENT, "ai-2-bye", ""),
+        Audio("ai-2-bye", tone(3)),
+        AudioDone("ai-2-bye"),
+        EndCall(),
+    ]
+
+
 async def test_the_transfer_key_brings_the_list_in_its_order(options):
     async with talking(options) as talk:
         await talk.until(AudioDone)
