@@ -11,6 +11,9 @@ from bridge.calls import database as database_module
 from bridge.calls.database import INTEGRITY_TRIES, DatabaseThreads
 from tests.bridge.session.fakes import InlineExecutor
 
+# The work runs in this thread, whose connection an earlier test may have left open.
+pytestmark = pytest.mark.django_db
+
 
 def settled(*failures: Exception | None) -> tuple[bool, int, int]:
     """Whether work is off the list that meets these, how often it was tried, and how much was given up."""

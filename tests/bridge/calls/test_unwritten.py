@@ -17,6 +17,9 @@ from bridge.session import Findings, Turn
 from campaigns.services.calls import TurnDraft
 from tests.bridge.session.fakes import InlineExecutor
 
+# The work runs in this thread, whose connection an earlier test may have left open.
+pytestmark = pytest.mark.django_db
+
 
 def turn(seq: int) -> Turn:
     return Turn(seq, Speaker.AGENT, f"item-{seq}", "word", "word", 100, 900)
