@@ -47,7 +47,7 @@ class _DayFile:
         self.path = path
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._write_lock, self._sync_lock = threading.Lock(), threading.Lock()
-        self._written = self._synced = 0
+        self._written = self._synced = self._lost = 0
 
     def append(self, line: bytes) -> None:
         """Write a line and wait until it is on the disk."""
@@ -60,9 +60,17 @@ class _DayFile:
         with self._sync_lock:
             if self._synced >= mine:
                 return
-            synced = self._written
-            os.fsync(self._descriptor)
-            self._synced = synced
+            if self._lost >= mine:
+                # The system forgets what it could not write: another try would say that all is well.
+                raise OSError(errno.EIO, "The disk failed while the line was on its way.")
+            latest = self._written
+            try:
+                os.fsync(self._descriptor)
+            except OSError:
+                # Whatever came meanwhile may have been on its way too.
+                self._lost = self._written
+                raise
+            self._synced = latest
 
     def close(self) -> None:
         """Let the file go."""

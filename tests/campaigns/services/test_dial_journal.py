@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -99,6 +100,44 @@ def test_a_line_is_on_the_disk_before_anything_is_sent(data_dir: Path, monkeypat
         assert synced[held.st_ino] == held.st_size
     # A new file is lost with its directory's entry.
     assert day_file(data_dir).parent.stat().st_ino in synced
+
+
+def test_a_disk_that_fails_fails_everyone_whose_line_it_had(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system forgets what it could not write: syncing again succeeds, and the line is not there."""
+    note_marker(marker())
+    to_the_disk, write = os.fsync, os.write
+    lines, has_failed = [threading.Event(), threading.Event()], threading.Event()
+    failures: list[OSError] = []
+
+    def write_and_tell(descriptor: int, data: bytes) -> int:
+        written = write(descriptor, data)
+        next(line for line in lines if not line.is_set()).set()
+        return written
+
+    def fail_once(descriptor: int) -> None:
+        if not has_failed.is_set():
+            has_failed.set()
+            assert lines[1].wait(10)
+            raise OSError(errno.EIO, "Input/output error")
+        to_the_disk(descriptor)
+
+    def note() -> None:
+        try:
+            note_marker(marker())
+        except OSError as error:
+            failures.append(error)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write_and_tell)
+        patch.setattr(os, "fsync", fail_once)
+        threads = [threading.Thread(target=note) for _ in lines]
+        threads[0].start()
+        assert lines[0].wait(10)
+        threads[1].start()
+        for thread in threads:
+            thread.join(10)
+    assert [failure.errno for failure in failures] == [errno.EIO, errno.EIO]
+    note_marker(marker())
 
 
 def test_old_days_go_and_nobody_else_may_read(data_dir: Path) -> None:
