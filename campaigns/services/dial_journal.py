@@ -58,11 +58,11 @@ class _DayFile:
             self._written += 1
             mine = self._written
         with self._sync_lock:
-            if self._synced >= mine:
-                return
             if self._lost >= mine:
                 # The system forgets what it could not write: another try would say that all is well.
                 raise OSError(errno.EIO, "The disk failed while the line was on its way.")
+            if self._synced >= mine:
+                return
             latest = self._written
             try:
                 os.fsync(self._descriptor)
