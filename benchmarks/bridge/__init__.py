@@ -10,7 +10,7 @@ the OpenAI Realtime one. Vendor and AI service are played by a small C program (
   machine; more and more are tried, and each number that fails is tried again, as one stall of the machine fails it.
 
 D20 is an agent that speaks in pieces of 20 ms, B200 one of 200 ms. Without a C compiler only the stages are measured.
-`--stages`, `--servers`, `--capacity` run one part. All of it takes about eight minutes.
+`--stages`, `--servers`, `--capacity` run one part. All of it takes about a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SECONDS: Final = 5.0
 CALLS: Final = (25, 140)
 # Later than this a caller and an agent begin to talk over each other sooner than they would.
 MAX_ADDED_MS: Final = 20.0
-FIRST_CALLS: Final = 40
+FIRST_CALLS: Final = 60
 MOST_CALLS: Final = 640
 TRIES: Final = 2
 # A generator that is later than this itself measures nothing.
@@ -47,9 +47,10 @@ ECHO: Final = Load("echo", "echo", 20)
 D20: Final = Load("PSR, D20", "psr", 20)
 B200: Final = Load("PSR, B200", "psr", 200)
 UCID: Final = Load("ucid, D20", "ucid", 20)
+LIVECALL: Final = Load("LiveCall, D20", "livecall", 20)
 
 LOADS: Final[dict[Kind, Sequence[Load]]] = {
-    Kind.DIRECT: (ECHO, D20, B200, UCID),
+    Kind.DIRECT: (ECHO, D20, B200, UCID, LIVECALL),
     Kind.ASGI: (ECHO, D20),
     Kind.DAPHNE: (ECHO, D20),
 }
@@ -87,7 +88,7 @@ def capacity() -> None:
     print(f"\nMost calls with p99 at most {MAX_ADDED_MS:.0f} ms above one call alone, {SECONDS:.0f} s a run:\n")
     print("| load | calls on one core | CPU ms per call and second | p50 / p99 to the agent | to the vendor |")
     print("|---|---|---|---|---|")
-    for load in (D20, B200, UCID):
+    for load in (D20, B200, UCID, LIVECALL):
         with serving(Kind.DIRECT, TRIES * (sum(_climb()) + MOST_CALLS)) as server:
             idle = server.play(load.protocol, load.delta_ms, 1, SECONDS)
             best = _most(server, load, idle)

@@ -3,13 +3,14 @@
  * It is both ends of every call: the vendor's socket (a client of the bridge) and the AI service (a server of OpenAI's
  * Realtime messages, as far as a call needs them). What it sends is counted by its position in the audio, and what comes
  * out at the other end is found again by the same count, so that nothing needs to be marked and any re-cutting of the
- * stream is allowed. One thread, one epoll, a timerfd; no library beyond libc, so that it stays far below the load of
- * what it measures.
+ * stream is allowed. One thread, one epoll, no library beyond libc, so that it stays far below the load of what it
+ * measures. It never sleeps: a sleeper is woken at the expense of whoever sends to it, and from another machine that
+ * costs a bridge nothing.
  *
  *   load PORT AGENT_PORT PROTOCOL DELTA_MS WARM_UP_S MEASURE_S < paths
  *
- * PROTOCOL is psr, ucid or echo (frames come straight back; no agent). One path of the bridge per line of
- * stdin is one call. Calls are opened one after the other, so that each agent socket is known to be the last call's.
+ * PROTOCOL is psr, ucid, livecall or echo (frames come straight back; no agent). One path of the bridge per line
+ * of stdin is one call. Calls are opened one after the other, so that each agent socket is known to be the last call's.
  * Prints `start`, `stop` and a line of JSON; times in it are microseconds.
  */
 #define _GNU_SOURCE
@@ -23,7 +24,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,9 +37,21 @@
 #define VARIANTS 16           /* different pieces of quiet noise */
 #define OPEN_TIMEOUT_NS 15000000000ULL
 #define NS_PER_MS 1000000ULL
+/* Calls of ucid vendors go by "PPPPPPP-NNNN": this process, and the call. */
+#define UCID_CHARS 12
+#define UCID_FRAME "{\"event\":\"media\",\"type\":\"media\",\"ucid\":\""
+#define PSR_CALL_ID "3f6c1f0e-5b1f-4f0b-9f0c-bench0000000"
 
-enum kind { LEG, AGENT, LISTENER, TIMER };
-enum protocol { PSR, UCID, ECHO };
+enum kind { LEG, AGENT, LISTENER };
+enum protocol { PSR, UCID, LIVECALL, ECHO };
+
+/* As on the command line. */
+static const char *const protocols[] = {"psr", "ucid", "livecall", "echo"};
+static const char *const farewells[] = {
+  "{\"timestamp\":2,\"event\":\"closed\",\"data\":{\"call_id\":\"" PSR_CALL_ID "\"}}",
+  "{\"event\":\"stop\",\"type\":\"text\",\"ucid\":\"bench\"}",
+  "{\"disconnect\":{}}",
+};
 
 struct connection {
   enum kind kind;
@@ -61,15 +73,16 @@ struct call {
   struct stream up, down;
   uint64_t next_frame_ns, next_delta_ns;
   int is_live, utterance, is_speaking, spoken_ms;
+  char ucid[32];
 };
 
 struct histogram { uint32_t bins[BINS]; uint64_t count, max_us; };
 
 static struct call *calls;
 static char **paths;
-static int call_count, opened, port, agent_port, delta_ms, frame_ms, epoll, timer, stalls, is_measuring, lost;
+static int call_count, opened, port, agent_port, delta_ms, frame_ms, epoll, stalls, is_measuring, lost;
 static enum protocol protocol;
-static struct connection listener = {.kind = LISTENER}, ticker = {.kind = TIMER};
+static struct connection listener = {.kind = LISTENER};
 static struct histogram up_latency, down_latency, lateness;
 static char *leg_frames[VARIANTS], *deltas[VARIANTS];
 static const char BASE64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -163,9 +176,7 @@ static void send_text(struct connection *connection, const char *text) {
 static void part(void) {
   /* The vendor says that its calls are over, so that none of them lives on into another run. */
   for (int i = 0; i < opened && protocol != ECHO; i++)
-    if (calls[i].is_live)
-      send_text(&calls[i].leg, protocol == PSR ? "{\"timestamp\":2,\"event\":\"closed\",\"data\":{\"call_id\":\"bench\"}}"
-                                               : "{\"event\":\"stop\",\"type\":\"text\",\"ucid\":\"bench\"}");
+    if (calls[i].is_live) send_text(&calls[i].leg, farewells[protocol]);
 }
 
 /* The streams. */
@@ -266,7 +277,8 @@ static void speak(struct call *call, uint64_t now) {
 static void say_frame(struct call *call, uint64_t now) {
   if (is_measuring) record(&lateness, now - call->next_frame_ns);
   piece_sent(&call->up, now);
-  const char *text = leg_frames[call->up.sent % VARIANTS];
+  char *text = leg_frames[call->up.sent % VARIANTS];
+  if (protocol == UCID) memcpy(text + sizeof UCID_FRAME - 1, call->ucid, UCID_CHARS);
   send_text(&call->leg, text);
   call->next_frame_ns += (uint64_t)frame_ms * NS_PER_MS;
 }
@@ -288,7 +300,8 @@ static void leg_message(struct call *call, char *payload, size_t length, uint64_
   else if (protocol == UCID)
     audio_arrived(&call->down, sample_bytes(payload, length), now, &down_latency);
   else
-    audio_arrived(&call->down, base64_bytes(payload, length, "\"payload\":\""), now, &down_latency);
+    audio_arrived(&call->down, base64_bytes(payload, length, protocol == PSR ? "\"payload\":\"" : "\"audio_content\":\""),
+                  now, &down_latency);
 }
 
 static void agent_message(struct call *call, char *payload, size_t length, uint64_t now) {
@@ -302,18 +315,19 @@ static void agent_message(struct call *call, char *payload, size_t length, uint6
 }
 
 static void upgraded(struct connection *connection) {
-  static const char connected[] = "{\"timestamp\":1,\"event\":\"connected\",\"data\":{\"call_id\":\"bench\",\"channel\":\"mono_a\"}}";
+  static const char connected[] = "{\"timestamp\":1,\"event\":\"connected\",\"data\":{\"call_id\":\"" PSR_CALL_ID "\","
+                                  "\"channel\":\"mono_a\"}}";
   connection->is_upgraded = 1;
   if (connection->kind == AGENT) {
     send_text(connection, "{\"type\":\"session.created\",\"event_id\":\"e\",\"session\":{\"type\":\"realtime\",\"id\":\"s\"}}");
   } else if (protocol == PSR) {
     send_text(connection, connected);
   } else if (protocol == UCID) {
-    /* Every stream must have a name of its own; audio may go by another. */
     char start[120];
-    snprintf(start, sizeof start, "{\"event\":\"start\",\"type\":\"text\",\"ucid\":\"%ld-%d\",\"did\":\"1900\"}",
-             (long)getpid(), opened);
+    snprintf(start, sizeof start, "{\"event\":\"start\",\"type\":\"text\",\"ucid\":\"%s\",\"did\":\"1900\"}", connection->call->ucid);
     send_text(connection, start);
+  } else if (protocol == LIVECALL) {
+    send_text(connection, "{\"initial_info\":{\"type_call\":\"inbound\"}}");
   } else if (protocol == ECHO) {
     call_opened(connection->call);
   }
@@ -443,36 +457,26 @@ static void accept_agent(void) {
   start_connection(agent, AGENT, fd, &calls[opened]);
 }
 
-static uint64_t play(uint64_t now) {
-  uint64_t next = now + 50 * NS_PER_MS;
+static void play(uint64_t now) {
   for (int i = 0; i < opened; i++) {
     struct call *call = &calls[i];
     if (!call->is_live) continue;
     while (call->next_frame_ns <= now) say_frame(call, now);
     while (protocol != ECHO && call->next_delta_ns <= now) speak(call, now);
-    if (call->next_frame_ns < next) next = call->next_frame_ns;
-    if (protocol != ECHO && call->next_delta_ns < next) next = call->next_delta_ns;
   }
-  return next;
 }
 
 static void run_until(uint64_t end, int wanted_calls) {
   struct epoll_event events[256];
   while (now_ns() < end && opened < wanted_calls) {
-    uint64_t next = play(now_ns());
-    struct itimerspec at = {.it_value = {(time_t)(next / 1000000000ULL), (long)(next % 1000000000ULL)}};
-    timerfd_settime(timer, TFD_TIMER_ABSTIME, &at, NULL);
-    int count = epoll_wait(epoll, events, 256, 100);
+    play(now_ns());
+    int count = epoll_wait(epoll, events, 256, 0);
     for (int i = 0; i < count; i++) {
       struct connection *connection = events[i].data.ptr;
-      uint64_t expirations;
-      if (connection->kind == TIMER) {
-        if (read(timer, &expirations, sizeof expirations) < 0 && errno != EAGAIN) fail("timer");
-      } else if (connection->kind == LISTENER) {
+      if (connection->kind == LISTENER)
         accept_agent();
-      } else if (connection->fd >= 0) {
+      else if (connection->fd >= 0)
         readable(connection);
-      }
     }
   }
 }
@@ -495,17 +499,21 @@ static char *encode(const int16_t *samples, int count) {
 static void make_audio(void) {
   static int16_t samples[24000];
   unsigned seed = 1;
+  int leg_khz = protocol == LIVECALL ? 16 : 8;
   for (int variant = 0; variant < VARIANTS; variant++) {
     for (int i = 0; i < 24000; i++) samples[i] = (int16_t)((int)((seed = seed * 1103515245 + 12345) >> 16 & 63) - 32);
     deltas[variant] = encode(samples, 24 * delta_ms);
-    char *text = leg_frames[variant] = zeroed(1, 4096), *audio = encode(samples, 8 * frame_ms);
+    char *text = leg_frames[variant] = zeroed(1, 4096), *audio = encode(samples, leg_khz * frame_ms);
     if (protocol == UCID) {
-      int at = sprintf(text, "{\"event\":\"media\",\"type\":\"media\",\"ucid\":\"bench\",\"data\":{\"samples\":[");
+      int at = sprintf(text, UCID_FRAME "%*s\",\"data\":{\"samples\":[", UCID_CHARS, "");
       for (int i = 0; i < 8 * frame_ms; i++) at += sprintf(text + at, i ? ",%d" : "%d", samples[i]);
       sprintf(text + at, "],\"bitsPerSample\":16,\"sampleRate\":8000,\"channelCount\":1,\"numberOfFrames\":%d,\"type\":\"data\"}}", 8 * frame_ms);
+    } else if (protocol == LIVECALL) {
+      sprintf(text, "{\"play_audio\":{\"sample_rate\":16000,\"sample_width\":2,\"num_channels\":1,\"duration\":0.02,"
+              "\"audio_content\":\"%s\"}}", audio);
     } else {
       sprintf(text, "{\"timestamp\":1763700000000,\"event\":\"media\",\"media\":{\"payload\":\"%s\"},\"data\":{\"call_id\":"
-              "\"3f6c1f0e-5b1f-4f0b-9f0c-bench0000000\",\"channel\":\"mono_a\"}}", audio);
+              "\"" PSR_CALL_ID "\",\"channel\":\"mono_a\"}}", audio);
     }
     free(audio);
   }
@@ -529,14 +537,13 @@ static void prepare(void) {
     line[strcspn(line, "\n")] = 0;
     paths[call_count] = strdup(line);
     struct call *call = &calls[call_count++];
+    snprintf(call->ucid, sizeof call->ucid, "%07ld-%04d", (long)getpid() % 10000000, call_count);
     call->up.sent_ns = zeroed(MAX_FRAMES, sizeof(uint64_t));
     call->down.sent_ns = zeroed(SPEECH_MS / 10 + 1, sizeof(uint64_t));
     call->up.piece_bytes = 48 * frame_ms;
     call->down.piece_bytes = 16 * delta_ms;
   }
   epoll = epoll_create1(0);
-  timer = ticker.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
-  watch(&ticker);
   listener.fd = socket(AF_INET, SOCK_STREAM, 0);
   setsockopt(listener.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(listener.fd, (struct sockaddr *)&address, sizeof address) || listen(listener.fd, 1024)) fail("cannot listen");
@@ -552,7 +559,8 @@ int main(int argc, char **argv) {
   if (argc != 7) fail("usage: load PORT AGENT_PORT PROTOCOL DELTA_MS WARM_UP_S MEASURE_S");
   port = atoi(argv[1]);
   agent_port = atoi(argv[2]);
-  protocol = !strcmp(argv[3], "psr") ? PSR : !strcmp(argv[3], "ucid") ? UCID : ECHO;
+  for (protocol = PSR; strcmp(argv[3], protocols[protocol]);)
+    if (++protocol > ECHO) fail("no such protocol");
   delta_ms = atoi(argv[4]);
   frame_ms = protocol == UCID ? 10 : 20;
   make_audio();

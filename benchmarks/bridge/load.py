@@ -12,9 +12,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ LOAD_CORE = 1
 START_S = 180
 CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-WARM_UP_S = 2.0
+# Until every call is in an utterance that began after the last one was opened: what is late once is so to its end.
+WARM_UP_S = 9.0
 # A server that has just ended a run still writes down its calls.
 SETTLE_S = 20.0
 
@@ -70,7 +72,9 @@ class Server:
     port: int
     agent_port: int
     paths: list[str]
-    stream_path: str
+    ucid_path: str
+    livecall_path: str
+    numbers: Iterator[int] = field(default_factory=count)
 
     def play(self, protocol: str, delta_ms: int, calls: int, seconds: float) -> Run:
         """Play so many calls for so long.
@@ -118,7 +122,15 @@ class Server:
         )
 
     def _path(self, protocol: str) -> str:
-        return {"echo": lambda: "/echo", "ucid": lambda: self.stream_path, "psr": self.paths.pop}[protocol]()
+        match protocol:
+            case "echo":
+                return "/echo"
+            case "ucid":
+                return self.ucid_path
+            case "livecall":
+                return self.livecall_path.replace("CALL", f"bench-{next(self.numbers)}")
+            case _:
+                return self.paths.pop()
 
     def _settle(self) -> None:
         deadline_s = time.monotonic() + SETTLE_S
@@ -150,8 +162,8 @@ def serving(kind: Kind, calls: int) -> Iterator[Server]:
                 paths.append(line)
             if not line:
                 raise RuntimeError(f"the server did not start: {log_path.read_text()[-2000:]}")
-            stream_path = paths.pop()
-            yield Server(process.pid, int(line.rsplit(":", 1)[1]), agent_port, paths, stream_path)
+            *paths, ucid_path, livecall_path = paths
+            yield Server(process.pid, int(line.rsplit(":", 1)[1]), agent_port, paths, ucid_path, livecall_path)
         finally:
             if log_path.stat().st_size:
                 print("\n".join(log_path.read_text().splitlines()[:5]), file=sys.stderr)

@@ -2,9 +2,9 @@
 
     python -m benchmarks.bridge.serving KIND CALLS
 
-prints one path per call, that of ucid vendors, and then `ready URL`. What differs from `manage.py runbridge` is one
-route, `/echo`, and for some kinds the server or its way of giving frames. Run it with settings of its own (see
-`load.serving`).
+prints one path per call, those of ucid vendors and LiveCall clients, and then `ready URL`. What differs from
+`manage.py runbridge` is one route, `/echo`, and for some kinds the server or its way of giving frames. Run it with
+settings of its own (see `load.serving`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def main(kind: Kind, calls: int) -> None:
     call_command("migrate", verbosity=0)
     for path in waiting_calls(calls):
         print(path)
-    print(stream_path())
+    for path in stream_paths():
+        print(path)
     routed = with_echo(application)
     if kind is Kind.DAPHNE:
         _run_daphne(routed)
@@ -73,16 +74,21 @@ def waiting_calls(count: int) -> list[str]:
     return paths
 
 
-def stream_path() -> str:
-    """The path by which ucid vendors bring calls, with a key for the same agent."""
+def stream_paths() -> list[str]:
+    """The paths by which ucid vendors and LiveCall clients bring calls to the same agent; `CALL` is a call's name."""
     from django.utils import timezone
 
     from campaigns.services.endpoints import create_stream_endpoint
     from tests.factories import make_agent
 
-    values = {"name": "Benchmark", "protocol": "ucid", "agent": make_agent(name="Benchmark")}
-    _, key = create_stream_endpoint(values, now=timezone.now())
-    return f"/ws?token={key}"
+    def key(protocol: str) -> str:
+        values = {"name": protocol, "protocol": protocol, "agent": make_agent(name="Benchmark")}
+        return create_stream_endpoint(values, now=timezone.now())[1]
+
+    return [
+        f"/ws?token={key('ucid')}",
+        f"/live-call/websocket/CALL/%2B84912345678?token={key('livecall')}",
+    ]
 
 
 def with_echo(application: Any) -> Any:
