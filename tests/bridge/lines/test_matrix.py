@@ -36,7 +36,7 @@ from tests.fake_realtime import KEY, FakeSession, fake_realtime
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 # What a telephone line, two resamplers and G.711 leave of a sound.
 ALIKE = 0.8
 NO_INPUT = {"say": "still_there", "after_s": 6, "tries": 2, "go": "nobody"}
