@@ -126,6 +126,47 @@ def test_silence_and_short_pieces_are_never_taken_for_repeated(audio):
     assert audio_of((20, audio), (20, audio)) == [audio, audio]
 
 
+PAYLOADS = [base64.b64encode(audio).decode() for audio in (TONE, OTHER_TONE, TONE[:160])]
+USUAL = '{"timestamp":AT,"event":"EVENT","media":{"payload":"AUDIO"},"data":{"call_id":"CALL","channel":"LEGS"}}'
+usual_parts = st.fixed_dictionaries(
+    {
+        "AT": st.sampled_from(["1763700000020", "1763700000040", "1763700000060"]),
+        "AUDIO": st.sampled_from(PAYLOADS),
+        "CALL": st.just("a"),
+        "LEGS": st.just("mono_a"),
+        "EVENT": st.just("media"),
+    }
+)
+odd_parts = st.sampled_from(
+    [
+        *[{"AT": number} for number in ("0", "007", "1.5", "-3", '"5"', "١٢", "")],
+        *[{"AUDIO": text} for text in ("", "-_8A", "AAA", "AA AA", "*", 'AAAA","payload":"AAAA', "AAAA\\u003d", "é")],
+        *[{"AUDIO": base64.b64encode(audio).decode()} for audio in (TONE[:161], bytes(320), build_wav(TONE, 8000))],
+        *[{"CALL": name} for name in ("b", 'a","channel":"stereo')],
+        *[{"LEGS": name} for name in ("stereo", "other")],
+        *[{"EVENT": name} for name in ("closed", "connected", "other")],
+    ]
+)
+like_media = usual_parts | usual_parts | st.builds(dict.__or__, usual_parts, odd_parts)
+
+
+@given(told=st.lists(like_media, max_size=12))
+def test_messages_like_the_one_before_are_heard_as_if_they_were_read_in_full(told):
+    def heard_of(codec, message):
+        try:
+            return codec.receive(message)
+        except RemoteProtocolError as error:
+            return error.code
+
+    in_short, in_full = PsrServerCodec(), PsrServerCodec()
+    for number, parts in enumerate(told):
+        message = USUAL
+        for name, value in parts.items():
+            message = message.replace(name, value)
+        # No two messages begin with as many spaces: each is another text.
+        assert heard_of(in_short, message) == heard_of(in_full, " " * number + message)
+
+
 def test_clock_that_stands_still_tells_nothing():
     assert audio_of((0, OTHER_TONE), *[(0, TONE)] * 9) == [OTHER_TONE, *[TONE] * 9]
 
