@@ -11,7 +11,7 @@ import asyncio
 import logging
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Final
@@ -86,14 +86,19 @@ class AgentSocket:
         """Send a text message over a writable connection."""
         self._transport.send(picows.WSMsgType.TEXT, message)
 
-    async def receive(self, until_s: float | None = None) -> bytes | None:
+    async def receive(
+        self, until_s: float | None = None, take_now: Callable[[bytes], bool] | None = None
+    ) -> bytes | None:
         """The next message's payload (of a text its UTF-8, not yet checked); None once the connection has ended.
+
+        Messages that come during the wait go to `take_now` instead, as long as that says that it took them: waking a
+        task costs more than most of what is done with a message. What it raises is raised here.
 
         Raises:
             TimeoutError: none has come by `until_s` of the event loop's clock. Waiting again for the same moment costs
                 nothing: its timer is kept from message to message.
         """
-        return await self._inbound.get(until_s)
+        return await self._inbound.get(until_s, take_now)
 
     async def close(self) -> None:
         """Close politely, waiting at most `CLOSE_WAIT_S` for the peer; a second close does nothing."""
@@ -124,12 +129,14 @@ class _Inbound(picows.WSListener):
         self._tcp: asyncio.Transport | None = None
         self._is_paused = False
         self._reader: asyncio.Future[None] | None = None
+        # Of whoever waits in `get`.
+        self._take_now: Callable[[bytes], bool] | None = None
         self._loop = asyncio.get_running_loop()
         self._until_s: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_late = False
 
-    async def get(self, until_s: float | None) -> bytes | None:
+    async def get(self, until_s: float | None, take_now: Callable[[bytes], bool] | None = None) -> bytes | None:
         """The oldest message; None where none is left and none will come; raises TimeoutError."""
         if until_s != self._until_s and not self.has_ended:
             self._set_timer(until_s)
@@ -138,11 +145,11 @@ class _Inbound(picows.WSListener):
                 return None
             if self._is_late:
                 raise TimeoutError
-            self._reader = self._loop.create_future()
+            self._reader, self._take_now = self._loop.create_future(), take_now
             try:
                 await self._reader
             finally:
-                self._reader = None
+                self._reader = self._take_now = None
         message = self._unread.popleft()
         self._unread_bytes -= len(message)
         if self._is_paused and self._has_room():
@@ -219,12 +226,25 @@ class _Inbound(picows.WSListener):
             self._put(message)
 
     def _put(self, message: bytes) -> None:
+        if self._take_now is not None and self._was_taken(self._take_now, message):
+            return
         self._unread.append(message)
         self._unread_bytes += len(message)
         if not self._has_room() and not self._is_paused and self._tcp is not None:
             self._is_paused = True
             self._tcp.pause_reading()
         self._wake()
+
+    def _was_taken(self, take_now: Callable[[bytes], bool], message: bytes) -> bool:
+        try:
+            if take_now(message):
+                return True
+        except Exception as error:  # noqa: BLE001 it belongs to whoever waits, not to the connection
+            if self._reader is not None and not self._reader.done():
+                self._reader.set_exception(error)
+        # Whoever is woken now must find what comes from here on in its place.
+        self._take_now = None
+        return False
 
     def _has_room(self) -> bool:
         return self._unread_bytes < MAX_UNREAD_BYTES and len(self._unread) < MAX_UNREAD_MESSAGES

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from telephony.protocols.events import TransferTarget
 
@@ -68,8 +68,7 @@ class Brief:
     is_agents_turn: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Audio:
+class Audio(NamedTuple):
     """PCM16 mono of one utterance (`item_id`), at the session's rate; may come faster than real time."""
 
     item_id: str
@@ -171,7 +170,8 @@ class AgentSession(Protocol):
     """One conversation. Iterate it for events; iteration ends when the agent has nothing more to say, ever.
 
     `speaks_first` says whether it owes the customer words once connected: where none come in time it is taken for dead.
-    An agent that sends audio on in pieces anyway is given `piece_ms` of it at once; 0 gives it as it comes.
+    An agent that sends audio on in pieces anyway is given `piece_ms` of it at once, and what it says is played in such
+    pieces; 0 gives and plays it as it comes.
     """
 
     input_rate_hz: int
@@ -206,9 +206,23 @@ class ListeningSession(AgentSession, Protocol):
         """Both legs' PCM16 mono, in the place of `send_audio`; `other` is empty where the vendor streams one leg."""
 
 
+class AudioTaker(Protocol):
+    """Whoever plays an agent's audio."""
+
+    @property
+    def takes_now(self) -> bool:
+        """Whether `take` may be called; where not, the audio is an event like any other."""
+
+    def take(self, audio: Audio) -> None:
+        """Play it; never waits."""
+
+
 @runtime_checkable
 class PromptSession(AgentSession, Protocol):
-    """A session that mostly takes audio without waiting: the bridge then hands it over without waking a task."""
+    """A session with which audio is mostly exchanged without waiting: no task is woken for it then."""
+
+    def give_audio_to(self, taker: AudioTaker) -> None:
+        """Audio that comes while its turn among the events is waited for goes there from now on."""
 
     @property
     def takes_audio_now(self) -> bool:

@@ -28,12 +28,10 @@ from bridge.agents.base import (
     UserSpeech,
 )
 from bridge.agents.base import Transfer as AgentTransfer
-from bridge.audio.resample import Resampler
 from bridge.session.inbox import CustomerAudio, Interrupted, KeyPressed, PlayedOut, ToolAnswered
 from bridge.session.requests import AgentRequests
 from bridge.session.state import LiveCall, barge_in
-from bridge.session.voice_pump import speak_at_once
-from telephony.protocols.events import PCM16_SAMPLE_BYTES
+from bridge.session.voices import AgentVoice, CustomerVoice
 
 # The shares of the connection's time that the first and the second try get.
 CONNECT_SHARES: Final = (0.6, 0.4)
@@ -153,7 +151,7 @@ class Conversation:
     async def _feed(self, session: AgentSession) -> Lost:
         """Hand the agent what waits for it, in order."""
         call = self._call
-        customer = _CustomerVoice(call, session)
+        customer = CustomerVoice(call, session)
         if self.number == 1:
             call.counters.resample_delay_ms += customer.delay_ms
         call.inbox.give_pieces(session.piece_ms)
@@ -176,7 +174,7 @@ class Conversation:
 
     async def _obey(self, session: AgentSession) -> Ended | Lost:
         """Do what the agent asks for until it ends its stream of events or fails."""
-        voice = _Voice(self._call, session.output_rate_hz)
+        voice = AgentVoice(self._call, session, self._prefix)
         if self.number == 1:
             self._call.counters.resample_delay_ms += voice.delay_ms
         has_spoken = False
@@ -186,12 +184,16 @@ class Conversation:
                     if not has_spoken:
                         has_spoken = True
                         self._tell(self, Spoke())
-                    await voice.say(self._prefix + event.item_id, event.pcm)
+                        if isinstance(session, PromptSession):
+                            session.give_audio_to(voice)
+                    await voice.say(event)
                 elif isinstance(event, AudioDone):
-                    voice.finish(self._prefix + event.item_id)
+                    voice.finish(event.item_id)
                 elif isinstance(event, Failed):
                     return Lost(event.reason, event.retryable)
                 else:
+                    if isinstance(event, EndCall | AgentTransfer):
+                        voice.hold_nothing()
                     self._note(event)
         except AgentUnavailable as error:
             return Lost(str(error), error.retryable)
@@ -228,88 +230,3 @@ class Conversation:
     def _reply(self, tool_call_id: str, result: Mapping[str, Any]) -> None:
         if not self._is_over and not self._call.inbox.put(ToolAnswered(self.number, tool_call_id, result)):
             self._finish(Lost(UNANSWERED, is_retryable=False))
-
-
-class _CustomerVoice:
-    """The customer's audio on its way to the agent, through one filter; and the other person's, where it hears both."""
-
-    def __init__(self, call: LiveCall, session: AgentSession) -> None:
-        self._call = call
-        self._session = session
-        self._resampler = self._filter()
-        # Looked up once: looking at a protocol is slow.
-        self._prompt = session if isinstance(session, PromptSession) else None
-        self._listening = session if isinstance(session, ListeningSession) else None
-        self._of_other = self._filter() if self._listening else None
-        self._fed_ms = 0.0
-
-    @property
-    def delay_ms(self) -> float:
-        """What the filter adds to every word."""
-        return self._resampler.delay_ms
-
-    async def send(self, audio: CustomerAudio) -> None:
-        """Give it to the agent."""
-        pcm = self._prepare(audio)
-        if self._listening is None or self._of_other is None:
-            await self._session.send_audio(pcm)
-        else:
-            await self._listening.send_both(pcm, self._of_other.process(audio.other))
-
-    def send_now(self, audio: CustomerAudio) -> bool:
-        """Give it to the agent, unless that has to wait; whether it was given."""
-        if self._prompt is None or not self._prompt.takes_audio_now:
-            return False
-        self._prompt.send_audio_now(self._prepare(audio))
-        return True
-
-    def _prepare(self, audio: CustomerAudio) -> bytes:
-        self._fed_ms += len(audio.pcm) * 1000 / (PCM16_SAMPLE_BYTES * self._resampler.from_hz)
-        self._call.agent_offset_ms = audio.ended_ms - self._fed_ms
-        return self._resampler.process(audio.pcm)
-
-    def _filter(self) -> Resampler:
-        return Resampler(self._call.codec.capabilities.in_rate_hz, self._session.input_rate_hz, self._call.resampler)
-
-
-class _Voice:
-    """The agent's audio on its way into the playout, one utterance at a time through one filter."""
-
-    def __init__(self, call: LiveCall, rate_hz: int) -> None:
-        self._call = call
-        self._resampler = Resampler(rate_hz, call.codec.capabilities.out_rate_hz, call.resampler)
-        self._item_id = ""
-
-    @property
-    def delay_ms(self) -> float:
-        """What the filter adds to every word."""
-        return self._resampler.delay_ms
-
-    @property
-    def is_speaking(self) -> bool:
-        """Whether an utterance was begun and not ended."""
-        return bool(self._item_id)
-
-    async def say(self, item_id: str, pcm: bytes) -> None:
-        """Queue audio; waits while half a minute is queued already, so that a runaway agent is slowed to real time."""
-        if item_id != self._item_id:
-            self.close()
-            self._item_id = item_id
-        self._call.playout.enqueue(item_id, self._resampler.process(pcm))
-        speak_at_once(self._call)
-        while not self._call.playout.has_room:
-            self._call.room.clear()
-            await self._call.room.wait()
-
-    def finish(self, item_id: str) -> None:
-        """Queue the tail inside the filter and end the utterance."""
-        if item_id == self._item_id:
-            self._call.playout.enqueue(item_id, self._resampler.flush())
-            self._item_id = ""
-        self._call.playout.finish(item_id)
-        self._call.wake.set()
-
-    def close(self) -> None:
-        """End the utterance under way, if there is one."""
-        if self._item_id:
-            self.finish(self._item_id)

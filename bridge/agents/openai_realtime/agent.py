@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from bridge.agents.agent_socket import AgentSocket, AgentSocketError, open_agent_socket
-from bridge.agents.base import AgentEvent, AgentUnavailable, Audio, BargeIn, Brief, Expiring, Failed
+from bridge.agents.base import AgentEvent, AgentUnavailable, Audio, AudioTaker, BargeIn, Brief, Expiring, Failed
 from bridge.agents.openai_realtime import events, wire
 from bridge.agents.openai_realtime.config import (
     AudioFormat,
@@ -120,6 +120,7 @@ class RealtimeSession:
         self._expiring_at_s: float | None = None
         self._expiring_in_s = EXPIRING_BEFORE_S
         self._bad_messages = 0
+        self._taker: AudioTaker | None = None
         # What happened beside the stream of the server's events, for whoever iterates.
         self._aside: deque[AgentEvent] = deque(maxlen=MAX_ASIDE)
 
@@ -162,6 +163,10 @@ class RealtimeSession:
             self._socket.send_now(self._append(audio))
             self._conversation.count(len(audio) / self._pcm_bytes_per_ms)
 
+    def give_audio_to(self, taker: AudioTaker) -> None:
+        """See `PromptSession`."""
+        self._taker = taker
+
     async def send_dtmf(self, digit: str) -> None:
         """See `AgentSession`."""
         await self._put_aside(self._conversation.key(digit))
@@ -184,7 +189,7 @@ class RealtimeSession:
                 yield self._aside.popleft()
             try:
                 # Only the session's own end is waited for here; the socket watches over its peer.
-                message = await self._socket.receive(self._expiring_at_s)
+                message = await self._socket.receive(self._expiring_at_s, self._take_now)
             except TimeoutError:
                 yield Expiring(self._expiring_in_s)
                 self._expiring_at_s = None
@@ -251,13 +256,26 @@ class RealtimeSession:
         reaction = self._conversation.receive(event)
         for each in reaction.messages:
             await self._send(each)
-        if self._law is None:
-            return reaction.events
-        law = self._law
-        return [
-            Audio(each.item_id, g711.decode(each.pcm, law)) if isinstance(each, Audio) else each
-            for each in reaction.events
-        ]
+        return [self._linear(each) if isinstance(each, Audio) else each for each in reaction.events]
+
+    def _take_now(self, message: bytes) -> bool:
+        """Give the audio in a message to whoever plays it; False where it is another message, or must wait its turn."""
+        taker = self._taker
+        if taker is None or self._aside or not taker.takes_now:
+            return False
+        try:
+            event = wire.read_event(message)
+        except RemoteProtocolError:
+            return False
+        if not isinstance(event, events.AudioDelta):
+            return False
+        for audio in self._conversation.audio(event):
+            taker.take(self._linear(audio))
+        return True
+
+    def _linear(self, audio: Audio) -> Audio:
+        """The same audio as PCM16."""
+        return audio if self._law is None else Audio(audio.item_id, g711.decode(audio.pcm, self._law))
 
     def _read(self, message: bytes) -> events.ServerEvent | None:
         """The event in a message, None where there is none that can be read.

@@ -35,7 +35,7 @@ class AgentSpeech:
         # Items that only began when nothing more of their response was wanted, with that response.
         self._unwanted: dict[str, str] = {}
 
-    def audio(self, event: events.AudioDelta) -> list[AgentEvent]:
+    def audio(self, event: events.AudioDelta) -> list[Audio]:
         """More audio; a sample that is cut in two waits for its other half."""
         item = self._item(event.response_id, event.item_id)
         if item is None:

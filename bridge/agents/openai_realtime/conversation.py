@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bridge.agents.base import AgentEvent, Failed, Said, Speaker, Transcript, UserSpeech
+from bridge.agents.base import AgentEvent, Audio, Failed, Said, Speaker, Transcript, UserSpeech
 from bridge.agents.openai_realtime import events, wire
 from bridge.agents.openai_realtime.agent_speech import AgentSpeech
 from bridge.agents.openai_realtime.customer_words import CustomerWords
@@ -88,7 +88,7 @@ class Conversation:
         reaction = Reaction()
         match event:
             case events.AudioDelta():
-                reaction.events = self._speech.audio(event)
+                reaction.events += self.audio(event)
                 return reaction
             case events.WordsDelta() | events.WordsFinished():
                 reaction.events += self._speech.words(event)
@@ -109,6 +109,10 @@ class Conversation:
                 self._heard_customer(event, reaction)
         self._respond(reaction)
         return reaction
+
+    def audio(self, event: events.AudioDelta) -> list[Audio]:
+        """More of the model's speech, of which nothing else follows; none where it is not wanted."""
+        return self._speech.audio(event)
 
     def is_check_due(self, more_ms: float = 0.0) -> bool:
         """Whether something may follow from so much more audio."""

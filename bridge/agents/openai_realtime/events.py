@@ -6,7 +6,7 @@ Source: OpenAI Realtime API, general availability form, server events.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,7 @@ class ResponseDone:
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
-class AudioDelta:
+class AudioDelta(NamedTuple):
     """Audio of one item, in the session's output format."""
 
     response_id: str

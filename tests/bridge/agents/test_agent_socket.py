@@ -127,6 +127,50 @@ async def test_no_timer_is_left_behind_where_messages_wait_at_the_end(monkeypatc
     assert [timer for timer in timers if timer.when() == until_s and not timer.cancelled()] == []
 
 
+async def test_messages_are_taken_while_they_are_waited_for_and_others_come_in_order() -> None:
+    taken: list[bytes] = []
+
+    async def talk(socket: ServerConnection) -> None:
+        await socket.recv()
+        for number in ("1", "2"):
+            await socket.send(number)
+            assert await socket.recv() == "next"
+        for message in ("word", "3", "last word"):
+            await socket.send(message)
+
+    async with peer(talk) as url, open_agent_socket(url) as socket:
+
+        def takes_numbers(message: bytes) -> bool:
+            if not message.isdigit():
+                return False
+            taken.append(message)
+            socket.send_now("next")
+            return True
+
+        asyncio.get_running_loop().call_soon(socket.send_now, "begin")
+        assert await socket.receive(None, takes_numbers) == b"word"
+        assert taken == [b"1", b"2"]
+        # What comes before it is waited for again stands in its place.
+        rest = []
+        while (message := await socket.receive(None, takes_numbers)) is not None:
+            rest.append(message)
+    assert rest in ([b"last word"], [b"3", b"last word"])
+    assert len(rest) + len(taken) == 4
+
+
+async def test_what_breaks_in_taking_is_raised_to_whoever_waits() -> None:
+    def breaks(message: bytes) -> bool:
+        raise RuntimeError(message.decode())
+
+    async with peer(echo) as url, open_agent_socket(url) as socket:
+        await socket.send("mine")
+        with pytest.raises(RuntimeError, match="mine"):
+            await socket.receive(None, breaks)
+        assert await socket.receive() == b"mine"
+        await socket.send("alive")
+        assert await socket.receive() == b"alive"
+
+
 async def test_leaving_closes_politely() -> None:
     codes: asyncio.Queue[int | None] = asyncio.Queue()
 

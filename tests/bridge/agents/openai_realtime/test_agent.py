@@ -114,6 +114,46 @@ async def test_audio_that_need_not_wait_is_sent_as_any_other() -> None:
     assert server.refused == []
 
 
+class Ear:
+    """Takes audio, as long as it does."""
+
+    def __init__(self) -> None:
+        self.takes_now = True
+        self.heard: list[Audio] = []
+
+    def take(self, audio: Audio) -> None:
+        self.heard.append(audio)
+
+
+@pytest.mark.parametrize(("audio_format", "said"), [("pcm24k", b"\x00\x10" * 240_000), ("pcmu", None)])
+async def test_audio_goes_to_whoever_takes_it_and_is_no_event_then(audio_format: str, said: bytes | None) -> None:
+    said = said or g711.decode(b"\x2a" * 80_000, g711.Law.MU)
+    ear = Ear()
+    async with connected(greets, config={"audio_format": audio_format}) as (session, _):
+        assert isinstance(session, PromptSession)
+        session.give_audio_to(ear)
+        events: list[AgentEvent] = []
+        async for event in session:
+            events.append(event)
+            if isinstance(event, Transcript) and event.is_final:
+                break
+    as_events = b"".join(event.pcm for event in events if isinstance(event, Audio))
+    assert [type(event) for event in events if not isinstance(event, Audio)] == [Transcript, AudioDone, Transcript]
+    # Deltas that come at once with other messages wait behind them; none is lost, and most wake nobody.
+    assert len(as_events) + sum(len(audio.pcm) for audio in ear.heard) == len(said)
+    assert {audio.item_id for audio in ear.heard} == {"hello"}
+
+
+async def test_audio_is_an_event_for_whoever_takes_none_now() -> None:
+    ear = Ear()
+    ear.takes_now = False
+    async with connected(greets) as (session, _):
+        session.give_audio_to(ear)
+        events = await collect(session, 4)
+    assert events[1] == Audio("hello", b"\x00\x10" * 240_000)
+    assert ear.heard == []
+
+
 async def test_small_pieces_of_the_customers_audio_are_sent_together() -> None:
     async with connected() as (session, server):
         pcm = bytes(range(240)) * 4  # 20 ms
