@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.playout_line import PlayoutLine
 from telephony.protocols.events import (
@@ -43,8 +43,7 @@ UNDER_WAY_MS: Final = 250
 LATE_ACK_MS: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class SentAudio:
+class SentAudio(NamedTuple):
     """One piece that left: the command for the vendor, and when it will be heard."""
 
     command: PlayAudio

@@ -81,6 +81,10 @@ class SpeechDetector:
 
     def feed(self, pcm: bytes) -> list[SpeechChange]:
         """The changes within this audio, in order; a part of a frame waits for the next call."""
+        if len(pcm) == self._frame_bytes and not self._carry:
+            # Nearly always it is one frame.
+            change = self._judge(self._vad.is_speech(pcm, self._rate_hz))
+            return [] if change is None else [change]
         changes: list[SpeechChange] = []
         data = self._carry + pcm if self._carry else pcm
         whole = len(data) - len(data) % self._frame_bytes

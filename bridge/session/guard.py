@@ -37,7 +37,7 @@ class InboundGuard:
         """Count a message; a violation where it is too big or the peer has flooded us for too long."""
         if size_bytes > self._limits.max_message_bytes:
             return Violation(CloseCode.TOO_BIG, f"message of {size_bytes} bytes")
-        if int(now_s) != self._second:
+        if not 0 <= now_s - self._second < 1:
             self._next_second(int(now_s))
         self._messages += 1
         self._bytes += size_bytes

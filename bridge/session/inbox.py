@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from telephony.protocols.events import PCM16_SAMPLE_BYTES
 
@@ -14,8 +14,7 @@ from telephony.protocols.events import PCM16_SAMPLE_BYTES
 MAX_NOTICES: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class CustomerAudio:
+class CustomerAudio(NamedTuple):
     """PCM16 mono at the vendor's rate; `ended_ms` is when it came, on the call's clock.
 
     `other` is the other leg's of the same time, where the vendor streams both.

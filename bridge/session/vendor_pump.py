@@ -36,8 +36,12 @@ async def hear_vendor(call: LiveCall) -> None:
     """
 
     def hear(message: WireMessage) -> float:
-        for event in _read(call, message):
-            _handle(call, event)
+        now_s = call.clock()
+        for event in _read(call, message, now_s):
+            if isinstance(event, AudioReceived):
+                _hear(call, event, (now_s - call.started_s) * 1000)
+            else:
+                _handle(call, event)
         if not call.guard.is_over_rate:
             return 0.0
         # Nothing is read for the rest of the second, so that the peer's own socket fills, not our memory.
@@ -48,9 +52,9 @@ async def hear_vendor(call: LiveCall) -> None:
     raise _socket_ended(call)
 
 
-def _read(call: LiveCall, message: WireMessage) -> list[VendorEvent]:
+def _read(call: LiveCall, message: WireMessage, now_s: float) -> list[VendorEvent]:
     call.counters.messages_in += 1
-    _enforce(call.guard.received(len(message), call.clock()))
+    _enforce(call.guard.received(len(message), now_s))
     try:
         events = call.codec.receive(message)
     except RemoteProtocolError as error:
@@ -68,10 +72,8 @@ def _enforce(violation: Violation | None) -> None:
         raise CallOver(EndedBy.PEER_VIOLATION, violation.close_code, violation.reason)
 
 
-def _handle(call: LiveCall, event: VendorEvent) -> None:
+def _handle(call: LiveCall, event: Opened | DtmfReceived | PlaybackAcknowledged | Closed | Ignored) -> None:
     match event:
-        case AudioReceived():
-            _hear(call, event)
         case Opened():
             call.watch.event(call.now_ms())
             call.wake.set()
@@ -98,26 +100,25 @@ def _played(call: LiveCall, ack: PlaybackAcknowledged) -> None:
     call.wake.set()
 
 
-def _hear(call: LiveCall, audio: AudioReceived) -> None:
-    now_ms = call.now_ms()
+def _hear(call: LiveCall, audio: AudioReceived, now_ms: float) -> None:
     call.counters.frames_in += 1
-    call.watch.event(now_ms)
     call.watch.media(now_ms)
+    pcm, sent_at_hz, other = audio
     rate_hz = call.codec.capabilities.in_rate_hz
-    pcm = audio.pcm if audio.rate_hz == rate_hz else _at_rate(call, audio, rate_hz)
+    if sent_at_hz != rate_hz:
+        # Whoever streams both legs says the rate it sends at.
+        pcm, other = _at_rate(call, audio, rate_hz), None
     if not pcm:
         return
-    # Whoever streams both legs says the rate it sends at.
-    other = audio.other or b"" if pcm is audio.pcm else b""
-    if call.recorder is not None:
-        length_ms = len(pcm) * 1000 / (PCM16_SAMPLE_BYTES * rate_hz)
-        call.recorder.customer(now_ms - length_ms, call.to_recording[0].process(pcm))
+    if (recorder := call.recorder) is not None:
+        began_ms = now_ms - len(pcm) * 1000 / (PCM16_SAMPLE_BYTES * rate_hz)
+        recorder.customer(began_ms, call.to_recording[0].process(pcm))
         if other and call.is_listening:
-            _record_other(call, now_ms - length_ms, other)
+            _record_other(call, began_ms, other)
     if not call.is_agent_gone:
-        call.inbox.put_audio(CustomerAudio(pcm, now_ms, other))
-    if call.ear is not None and call.barge_in is BargeIn.BRIDGE:
-        for change in call.ear.feed(pcm):
+        call.inbox.put_audio(CustomerAudio(pcm, now_ms, other or b""))
+    if (ear := call.ear) is not None and call.barge_in is BargeIn.BRIDGE:
+        for change in ear.feed(pcm):
             if isinstance(change, SpeechStarted):
                 barge_in(call)
 

@@ -68,7 +68,9 @@ class Watch:
             self._quiet_until_ms = 0.0
 
     def media(self, now_ms: float) -> None:
-        """Audio of the customer came."""
+        """Audio of the customer came, an event too."""
+        if not self._has_begun:
+            self.event(now_ms)
         self._media_at_ms = now_ms
         if self._has_asked:
             self._has_asked = False

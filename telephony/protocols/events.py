@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 WireMessage: TypeAlias = str | bytes
 
@@ -43,8 +43,7 @@ class Opened:
     is_outbound: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AudioReceived:
+class AudioReceived(NamedTuple):
     """Whole PCM16 mono samples from the customer; `other` is the other leg where the vendor streams both.
 
     `rate_hz` is what the vendor sent, which may differ from `Capabilities.in_rate_hz` and change during a call.
@@ -92,8 +91,7 @@ class Ignored:
 VendorEvent: TypeAlias = Opened | AudioReceived | DtmfReceived | PlaybackAcknowledged | Closed | Ignored
 
 
-@dataclass(frozen=True, slots=True)
-class PlayAudio:
+class PlayAudio(NamedTuple):
     """Play these PCM16 mono samples (at `Capabilities.out_rate_hz`) after what was sent before.
 
     They belong to the utterance `item_id` and begin `offset_ms` into it.

@@ -44,6 +44,10 @@ class FrameAligner:
         self._carry = b""
         self._unaligned_bytes = 0
 
+    def takes_whole(self, piece: bytes) -> bool:
+        """Whether `push` would give back this piece as it is, and nothing is odd about it."""
+        return not self._carry and not self._unaligned_bytes and len(piece) % self._frame_bytes == 0 and piece != b""
+
     def push(self, piece: bytes) -> bytes:
         """The whole frames that `piece` completes; empty where there is none yet."""
         data = self._carry + piece if self._carry else piece
@@ -115,6 +119,9 @@ class LegAudio:
         """
         if is_wav(audio):
             audio = self._unwrapped(audio)
+        elif self._channels == 1 and self._aligner.takes_whole(audio):
+            # Nearly always it is this.
+            return [AudioReceived(audio, self._rate_hz)]
         frames = self._aligner.push(audio)
         events: list[VendorEvent] = []
         if frames:

@@ -46,7 +46,7 @@ class WavHeader:
 
 def is_wav(data: bytes) -> bool:
     """Whether `data` begins as a WAV file does."""
-    return data[:4] == b"RIFF" and data[8:_RIFF_BYTES] == b"WAVE"
+    return data.startswith(b"RIFF") and data[8:_RIFF_BYTES] == b"WAVE"
 
 
 def read_wav_header(data: bytes) -> WavHeader:
