@@ -256,7 +256,7 @@ class RealtimeSession:
         reaction = self._conversation.receive(event)
         for each in reaction.messages:
             await self._send(each)
-        return [self._linear(each) if isinstance(each, Audio) else each for each in reaction.events]
+        return [_linear(each, self._law) if isinstance(each, Audio) else each for each in reaction.events]
 
     def _take_now(self, message: bytes) -> bool:
         """Give the audio in a message to whoever plays it; False where it is another message, or must wait its turn."""
@@ -269,13 +269,9 @@ class RealtimeSession:
             return False
         if not isinstance(event, events.AudioDelta):
             return False
-        for audio in self._conversation.audio(event):
-            taker.take(self._linear(audio))
+        for audio in self._conversation.speech.audio(event):
+            taker.take(_linear(audio, self._law))
         return True
-
-    def _linear(self, audio: Audio) -> Audio:
-        """The same audio as PCM16."""
-        return audio if self._law is None else Audio(audio.item_id, g711.decode(audio.pcm, self._law))
 
     def _read(self, message: bytes) -> events.ServerEvent | None:
         """The event in a message, None where there is none that can be read.
@@ -309,6 +305,11 @@ class RealtimeSession:
             await self._socket.send(message)
         except AgentSocketError as error:
             raise AgentUnavailable(f"realtime service: {error}", retryable=True) from None
+
+
+def _linear(audio: Audio, law: g711.Law | None) -> Audio:
+    """The same audio as PCM16."""
+    return audio if law is None else Audio(audio.item_id, g711.decode(audio.pcm, law))
 
 
 def _refusal(error: events.ServerError) -> AgentUnavailable:

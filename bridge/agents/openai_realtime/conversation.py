@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bridge.agents.base import AgentEvent, Audio, Failed, Said, Speaker, Transcript, UserSpeech
+from bridge.agents.base import AgentEvent, Failed, Said, Speaker, Transcript, UserSpeech
 from bridge.agents.openai_realtime import events, wire
 from bridge.agents.openai_realtime.agent_speech import AgentSpeech
 from bridge.agents.openai_realtime.customer_words import CustomerWords
@@ -50,13 +50,14 @@ class Conversation:
     """One conversation, from the configured session on. `sample_bytes` is 2 for PCM16, 1 for G.711."""
 
     def __init__(self, tools: ToolBox, *, rate_hz: int, sample_bytes: int) -> None:
+        # Whoever has nothing but audio may give it here: nothing else follows from that.
+        self.speech = AgentSpeech(sample_bytes)
         self.usage = events.Usage()
         self.unknown_types: Counter[str] = Counter()
         self.ignored_errors: Counter[str] = Counter()
         self._bytes_per_ms = rate_hz * sample_bytes // 1000
         self._words = CustomerWords()
         self._tools = ToolCalls(tools)
-        self._speech = AgentSpeech(sample_bytes)
         self._active = ""
         self._asked_by = ""
         self._asked_at_ms = 0.0
@@ -88,12 +89,12 @@ class Conversation:
         reaction = Reaction()
         match event:
             case events.AudioDelta():
-                reaction.events += self.audio(event)
+                reaction.events += self.speech.audio(event)
                 return reaction
             case events.WordsDelta() | events.WordsFinished():
-                reaction.events += self._speech.words(event)
+                reaction.events += self.speech.words(event)
             case events.AudioFinished(item_id=item_id):
-                reaction.events += self._speech.audio_finished(item_id)
+                reaction.events += self.speech.audio_finished(item_id)
             case events.ResponseCreated(response_id=response_id):
                 self._response_created(response_id, reaction)
             case events.ResponseDone():
@@ -109,10 +110,6 @@ class Conversation:
                 self._heard_customer(event, reaction)
         self._respond(reaction)
         return reaction
-
-    def audio(self, event: events.AudioDelta) -> list[Audio]:
-        """More of the model's speech, of which nothing else follows; none where it is not wanted."""
-        return self._speech.audio(event)
 
     def is_check_due(self, more_ms: float = 0.0) -> bool:
         """Whether something may follow from so much more audio."""
@@ -158,11 +155,11 @@ class Conversation:
     def interrupt(self, item_id: str, heard_ms: int) -> Reaction:
         """The customer spoke over an item after `heard_ms` of it: nothing more of its response is wanted."""
         reaction = Reaction()
-        item = self._speech.take(item_id)
+        item = self.speech.take(item_id)
         if item is None:
             return reaction
         self._cancel_active(reaction)
-        self._speech.drop(item.response_id)
+        self.speech.drop(item.response_id)
         if self._asked_by:
             self._must_cancel_next = True
         self._wants_response = False
@@ -178,7 +175,7 @@ class Conversation:
 
     def played(self, item_id: str) -> None:
         """An item was heard to its end."""
-        self._speech.take(item_id)
+        self.speech.take(item_id)
 
     def tool_result(self, call_id: str, result: Mapping[str, Any]) -> Reaction:
         """What came of a tool call. The model speaks on, unless it parts."""
@@ -206,11 +203,11 @@ class Conversation:
     def _response_done(self, event: events.ResponseDone, reaction: Reaction) -> None:
         self.usage += event.usage
         self._active = ""
-        was_cut = self._speech.is_dropped(event.response_id) or event.status in ("cancelled", "failed")
+        was_cut = self.speech.is_dropped(event.response_id) or event.status in ("cancelled", "failed")
         partings, answers = self._tools.response_done(event.response_id, self._fed_ms, was_cut=was_cut)
-        reaction.messages += [wire.delete_item(item_id) for item_id in self._speech.take_unwanted(event.response_id)]
+        reaction.messages += [wire.delete_item(item_id) for item_id in self.speech.take_unwanted(event.response_id)]
         reaction.messages += answers
-        reaction.events += [*self._speech.response_finished(event.response_id), *partings]
+        reaction.events += [*self.speech.response_finished(event.response_id), *partings]
         if event.status == "failed":
             self._response_failed(event.error_code, reaction)
         else:
@@ -223,7 +220,7 @@ class Conversation:
         self._has_retried = self._wants_response = True
 
     def _function_call(self, event: events.FunctionCall, reaction: Reaction) -> None:
-        if self._speech.is_dropped(event.response_id):
+        if self.speech.is_dropped(event.response_id):
             # It is answered when its response is done.
             event = events.FunctionCall(event.response_id, event.call_id, event.name, None)
         wish, answer = self._tools.seen(event, self._fed_ms)
@@ -274,8 +271,8 @@ class Conversation:
         self._wants_response = True
 
     def _cancel_active(self, reaction: Reaction) -> None:
-        if self._active and not self._speech.is_dropped(self._active):
-            self._speech.drop(self._active)
+        if self._active and not self.speech.is_dropped(self._active):
+            self.speech.drop(self._active)
             reaction.messages.append(wire.cancel_response(self._active))
 
     def _respond(self, reaction: Reaction) -> None:
