@@ -24,3 +24,9 @@ def _consumer(spec: ProtocolSpec) -> Any:
 
 
 websocket_urlpatterns: list[Any] = routes_of(PROTOCOLS.values())
+
+
+def is_call_path(path: str) -> bool:
+    """Whether a switch's socket would be opened on this path."""
+    # As Channels' router matches it.
+    return any(route.pattern.match(path.lstrip("/")) for route in websocket_urlpatterns)

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from bridge.consumers.handshake import BAD_TOKENS_PER_MINUTE
 from bridge.consumers.resume import live_legs
 from campaigns.models import Call
 from telephony.protocols.ucid import UcidServerCodec
@@ -106,6 +107,22 @@ async def test_those_who_try_bad_keys_by_the_hundred_are_not_heard_by_callers(se
     # Twenty a minute are looked at, and those that came before the first was refused.
     assert set(told) <= {b"HTTP/1.1 401 Unauthorized", b"HTTP/1.1 429 Too Many Requests", b"HTTP/1.1 403 Forbidden"}
     assert told[b"HTTP/1.1 429 Too Many Requests"] > KNOCKS / 2
+
+
+async def test_blocked_address_is_refused_whatever_it_brings_and_its_neighbour_is_not(serving: Serving):
+    vendor, secret = UcidVendor("c-1"), await rows(let_in_to_echo, "ucid")
+    here, next_door = ({"X-Forwarded-For": address} for address in ("203.0.113.7", "203.0.113.8"))
+    async with serving() as bridge:
+        told = [await bridge.refusal(vendor.path(f"{number:043}"), additional_headers=here) for number in range(22)]
+        assert told == [401] * BAD_TOKENS_PER_MINUTE + [429, 429]
+        assert await bridge.refusal(vendor.path(secret), additional_headers=here) == 429
+        assert await bridge.refusal("nowhere", additional_headers=here) == 404
+        async with bridge.connect(vendor.path(secret), additional_headers=next_door) as socket:
+            for message in (*vendor.opening(), *vendor.closing()):
+                await socket.send(message)
+            await closed_with(socket)
+        await bridge.settled()
+        assert len(bridge.desk.ends) == 1
 
 
 async def _knock(bridge: Bridge) -> list[bytes]:
