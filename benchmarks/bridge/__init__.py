@@ -1,16 +1,17 @@
 """How many calls one core carries, what a call costs, and where its time goes.
 
 The server is the product's own process with its ASGI application, a database, recording and transcripts; its agent is
-the OpenAI Realtime one. Vendor and AI service are played by a small C program (`load.c`) on another core. Three parts:
+the OpenAI Realtime one. Vendor and AI service are played by a small C program (`load.c`) on another core. Four parts:
 
 * stages: µs of each step of one 20 ms frame, in this process, beside the plain way of doing it;
 * servers: CPU per call and second, and the time that audio takes through the bridge, for each way of serving sockets
   and each protocol, beside a bare WebSocket echo on the same server;
 * capacity: the largest number of calls of which 99 of 100 pieces of audio come at most 20 ms later than on an idle
-  machine; more and more are tried, and each number that fails is tried again, as one stall of the machine fails it.
+  machine; more and more are tried, and each number that fails is tried again, as one stall of the machine fails it;
+* knocks: what a few calls notice of handshakes with bad tokens, from one address and from many.
 
 D20 is an agent that speaks in pieces of 20 ms, B200 one of 200 ms. Without a C compiler only the stages are measured.
-`--stages`, `--servers`, `--capacity` run one part. All of it takes about a quarter of an hour.
+`--stages`, `--servers`, `--capacity`, `--knocks` run one part. All of it takes about a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.bridge import stages
-from benchmarks.bridge.load import Kind, Latency, Run, Server, compiler, serving
+from benchmarks.bridge.load import NO_KNOCKS, Kind, Knocks, Latency, Run, Server, compiler, serving
 
 SECONDS: Final = 5.0
 CALLS: Final = (25, 140)
@@ -32,6 +33,19 @@ MOST_CALLS: Final = 640
 TRIES: Final = 2
 # A generator that is later than this itself measures nothing.
 MAX_LATE_MS: Final = 5.0
+
+
+KNOCKED_CALLS: Final = 5
+KNOCKED_S: Final = 10.0
+# One address is blocked after 20; of a hundred thousand none ever is. The last are as many as there is time for.
+KNOCKS: Final = (
+    NO_KNOCKS,
+    Knocks(1_000, 1),
+    Knocks(5_000, 1),
+    Knocks(20_000, 1),
+    Knocks(1_000, 100_000),
+    Knocks(5_000, 100_000),
+)
 
 
 @dataclass(frozen=True)
@@ -58,16 +72,18 @@ LOADS: Final[dict[Kind, Sequence[Load]]] = {
 
 def main(argv: list[str]) -> None:
     """Print the parts that are asked for, all by default."""
-    parts = [part for part in ("--stages", "--servers", "--capacity") if part in argv] or None
+    parts = [part for part in ("--stages", "--servers", "--capacity", "--knocks") if part in argv] or None
     if parts is None or "--stages" in parts:
         stages.main()
     if (os.cpu_count() or 1) < 2 or compiler() is None:
-        print("\nServers and capacity are not measured: that takes two cores and a C compiler (cc, gcc or clang).")
+        print("\nOnly the stages are measured: all else takes two cores and a C compiler (cc, gcc or clang).")
         return
     if parts is None or "--servers" in parts:
         servers()
     if parts is None or "--capacity" in parts:
         capacity()
+    if parts is None or "--knocks" in parts:
+        knocks()
 
 
 def servers() -> None:
@@ -98,6 +114,22 @@ def capacity() -> None:
             print(
                 f"| {load.name} | {best.calls} | {best.cpu_ms_per_call_s:.2f} | {_both(best.up)} "
                 f"| {_both(best.down)} |",
+                flush=True,
+            )
+
+
+def knocks() -> None:
+    """What calls notice of handshakes with bad tokens."""
+    print(f"\n{KNOCKED_CALLS} calls of D20 while others knock with bad tokens, {KNOCKED_S:.0f} s a run. ", end="")
+    print("Latencies in ms, p50 / p99 / most.\n")
+    print("| knocks a second | addresses | answered | with 429 | the core is busy | to the agent | to the vendor |")
+    print("|---|---|---|---|---|---|---|")
+    with serving(Kind.DIRECT, KNOCKED_CALLS * len(KNOCKS)) as server:
+        for kind in KNOCKS:
+            run = server.play(D20.protocol, D20.delta_ms, KNOCKED_CALLS, KNOCKED_S, kind)
+            print(
+                f"| {kind.per_s:,} | {kind.addresses:,} | {run.answered_per_s:,.0f} | {run.blocked_per_s:,.0f} "
+                f"| {run.cpu_share:.0%} | {_all(run.up)} | {_all(run.down)} |",
                 flush=True,
             )
 
@@ -158,3 +190,7 @@ def _row(kind: Kind, load: Load, calls: int, run: Run | None, idle_bytes: int) -
 
 def _both(latency: Latency) -> str:
     return f"{latency.p50_ms:.1f} / {latency.p99_ms:.1f}"
+
+
+def _all(latency: Latency) -> str:
+    return f"{_both(latency)} / {latency.max_ms:.1f}"

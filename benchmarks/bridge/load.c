@@ -7,10 +7,12 @@
  * measures. It never sleeps: a sleeper is woken at the expense of whoever sends to it, and from another machine that
  * costs a bridge nothing.
  *
- *   load PORT AGENT_PORT PROTOCOL DELTA_MS WARM_UP_S MEASURE_S < paths
+ *   load PORT AGENT_PORT PROTOCOL DELTA_MS WARM_UP_S MEASURE_S KNOCKS_PER_S KNOCKERS < paths
  *
  * PROTOCOL is psr, ucid, livecall or echo (frames come straight back; no agent). One path of the bridge per line
  * of stdin is one call. Calls are opened one after the other, so that each agent socket is known to be the last call's.
+ * While it measures, so many handshakes a second come with bad tokens, from so many addresses beginning with 127.0.0.2;
+ * where all of their sockets wait for an answer, some are left out, which shows in the number of answers.
  * Prints `start`, `stop` and a line of JSON; times in it are microseconds.
  */
 #define _GNU_SOURCE
@@ -37,12 +39,14 @@
 #define VARIANTS 16           /* different pieces of quiet noise */
 #define OPEN_TIMEOUT_NS 15000000000ULL
 #define NS_PER_MS 1000000ULL
+#define MAX_KNOCKERS 500      /* waiting at once */
+#define KNOCKS_AT_ONCE 20
 /* Calls of ucid vendors go by "PPPPPPP-NNNN": this process, and the call. */
 #define UCID_CHARS 12
 #define UCID_FRAME "{\"event\":\"media\",\"type\":\"media\",\"ucid\":\""
 #define PSR_CALL_ID "3f6c1f0e-5b1f-4f0b-9f0c-bench0000000"
 
-enum kind { LEG, AGENT, LISTENER };
+enum kind { LEG, AGENT, LISTENER, KNOCKER };
 enum protocol { PSR, UCID, LIVECALL, ECHO };
 
 /* As on the command line. */
@@ -80,6 +84,10 @@ struct histogram { uint32_t bins[BINS]; uint64_t count, max_us; };
 
 static struct call *calls;
 static char **paths;
+static struct connection knockers[MAX_KNOCKERS];
+static double knocks_per_s;
+static uint64_t next_knock_ns;
+static int addresses, knocked, blocked, answered;
 static int call_count, opened, port, agent_port, delta_ms, frame_ms, epoll, stalls, is_measuring, lost;
 static enum protocol protocol;
 static struct connection listener = {.kind = LISTENER};
@@ -466,15 +474,72 @@ static void play(uint64_t now) {
   }
 }
 
+/* Handshakes with bad tokens. */
+
+static void knock(struct connection *knocker) {
+  struct sockaddr_in from = {.sin_family = AF_INET};
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  struct epoll_event event = {.events = EPOLLOUT, .data.ptr = knocker};
+  /* Neither end keeps a socket in TIME_WAIT: ports would run out within seconds. */
+  struct linger at_once = {1, 0};
+  int on = 1;
+  from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + (uint32_t)(knocked % addresses));
+  knocker->kind = KNOCKER;
+  knocker->is_upgraded = 0;
+  knocker->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  setsockopt(knocker->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  setsockopt(knocker->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+  if (knocker->fd < 0 || bind(knocker->fd, (struct sockaddr *)&from, sizeof from)) fail("cannot knock");
+  if (connect(knocker->fd, (struct sockaddr *)&to, sizeof to) && errno != EINPROGRESS) fail("cannot knock");
+  if (epoll_ctl(epoll, EPOLL_CTL_ADD, knocker->fd, &event)) fail("epoll_ctl");
+  knocked++;
+}
+
+static void knock_on(uint64_t now) {
+  static int at;
+  for (int i = 0; i < KNOCKS_AT_ONCE && next_knock_ns <= now; i++) {
+    for (int tried = 0; tried < MAX_KNOCKERS && knockers[at].fd > 0; tried++) at = (at + 1) % MAX_KNOCKERS;
+    if (knockers[at].fd <= 0) knock(&knockers[at]);
+    next_knock_ns += (uint64_t)(1e9 / knocks_per_s);
+  }
+}
+
+static void answer_knock(struct connection *knocker, uint32_t events) {
+  static char text[4096];
+  if (events == EPOLLOUT) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = knocker};
+    int length = snprintf(text, sizeof text, "GET /%s%032d%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
+                          "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                          "Sec-WebSocket-Version: 13\r\n\r\n", knocked % 2 ? "ws?token=" : "psr/forged.", knocked,
+                          knocked % 2 ? "" : "?call_id=1", port);
+    put(knocker, text, (size_t)length);
+    if (epoll_ctl(epoll, EPOLL_CTL_MOD, knocker->fd, &event)) fail("epoll_ctl");
+    return;
+  }
+  ssize_t got = recv(knocker->fd, text, sizeof text, 0);
+  if (got < 0 && errno == EAGAIN) return;
+  if (got > 12 && !knocker->is_upgraded) {
+    knocker->is_upgraded = 1;
+    answered++;
+    blocked += !memcmp(text + 9, "429", 3);
+  }
+  if (got > 0) return;
+  close(knocker->fd);
+  knocker->fd = 0;
+}
+
 static void run_until(uint64_t end, int wanted_calls) {
   struct epoll_event events[256];
   while (now_ns() < end && opened < wanted_calls) {
     play(now_ns());
+    if (is_measuring && knocks_per_s > 0) knock_on(now_ns());
     int count = epoll_wait(epoll, events, 256, 0);
     for (int i = 0; i < count; i++) {
       struct connection *connection = events[i].data.ptr;
       if (connection->kind == LISTENER)
         accept_agent();
+      else if (connection->kind == KNOCKER)
+        answer_knock(connection, events[i].events);
       else if (connection->fd >= 0)
         readable(connection);
     }
@@ -556,17 +621,20 @@ static void print_histogram(const char *name, const struct histogram *histogram)
 }
 
 int main(int argc, char **argv) {
-  if (argc != 7) fail("usage: load PORT AGENT_PORT PROTOCOL DELTA_MS WARM_UP_S MEASURE_S");
+  if (argc != 9) fail("usage: load PORT AGENT_PORT PROTOCOL DELTA_MS WARM_UP_S MEASURE_S KNOCKS_PER_S KNOCKERS");
   port = atoi(argv[1]);
   agent_port = atoi(argv[2]);
   for (protocol = PSR; strcmp(argv[3], protocols[protocol]);)
     if (++protocol > ECHO) fail("no such protocol");
   delta_ms = atoi(argv[4]);
+  knocks_per_s = atof(argv[7]);
+  addresses = atoi(argv[8]);
   frame_ms = protocol == UCID ? 10 : 20;
   make_audio();
   prepare();
   open_all();
   run_until(now_ns() + (uint64_t)(atof(argv[5]) * 1e9), MAX_CALLS + 1);
+  next_knock_ns = now_ns();
   is_measuring = 1;
   puts("start");
   fflush(stdout);
@@ -577,7 +645,8 @@ int main(int argc, char **argv) {
   print_histogram("up", &up_latency);
   print_histogram("down", &down_latency);
   print_histogram("lateness", &lateness);
-  printf("\"calls\":%d,\"stalls\":%d,\"lost\":%d}\n", opened, stalls, lost);
+  printf("\"calls\":%d,\"stalls\":%d,\"lost\":%d,\"answered\":%d,\"blocked\":%d}\n", opened, stalls, lost, answered,
+         blocked);
   fflush(stdout);
   part();
   return 0;

@@ -51,8 +51,22 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Knocks:
+    """Handshakes with bad tokens, from so many addresses."""
+
+    per_s: int
+    addresses: int
+
+
+NO_KNOCKS = Knocks(0, 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
-    """One run of `calls` at once. `down` is empty for an echo; `late_ms` is how late the generator itself was (p99)."""
+    """One run of `calls` at once. `down` is empty for an echo; `late_ms` is how late the generator itself was (p99).
+
+    Of the handshakes with bad tokens so many were answered a second, and so many of these by a 429.
+    """
 
     calls: int
     up: Latency
@@ -62,6 +76,8 @@ class Run:
     cpu_ms_per_call_s: float
     cpu_share: float
     rss_bytes: int
+    answered_per_s: float
+    blocked_per_s: float
 
 
 @dataclass(slots=True)
@@ -76,15 +92,15 @@ class Server:
     livecall_path: str
     numbers: Iterator[int] = field(default_factory=count)
 
-    def play(self, protocol: str, delta_ms: int, calls: int, seconds: float) -> Run:
-        """Play so many calls for so long.
+    def play(self, protocol: str, delta_ms: int, calls: int, seconds: float, knocks: Knocks = NO_KNOCKS) -> Run:
+        """Play so many calls for so long, while somebody knocks with bad tokens.
 
         Raises:
             RuntimeError: the generator gave up; its words are in the text.
         """
         paths = [self._path(protocol) for _ in range(calls)]
         numbers = (self.port, self.agent_port, protocol, delta_ms, WARM_UP_S, seconds)
-        command = [generator(), *map(str, numbers)]
+        command = [generator(), *map(str, (*numbers, knocks.per_s, knocks.addresses))]
         with subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -119,6 +135,8 @@ class Server:
             cpu_ms_per_call_s=busy_s * 1000 / elapsed_s / calls,
             cpu_share=busy_s / elapsed_s,
             rss_bytes=rss,
+            answered_per_s=result["answered"] / seconds,
+            blocked_per_s=result["blocked"] / seconds,
         )
 
     def _path(self, protocol: str) -> str:
