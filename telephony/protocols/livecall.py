@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias, assert_never
 
 import orjson
-import pybase64
 
 from telephony.errors import LocalProtocolError, RemoteProtocolError
 from telephony.protocols.events import (
@@ -36,7 +35,7 @@ from telephony.protocols.events import (
     VendorEvent,
     WireMessage,
 )
-from telephony.protocols.livecall_audio import IN_RATES_HZ, OUT_RATE_HZ, ClientAudio, described
+from telephony.protocols.livecall_audio import IN_RATES_HZ, OUT_RATE_HZ, ClientAudio, audio_output, described
 from telephony.protocols.pcm_payload import decode_base64
 from telephony.protocols.strict_json import read_json_object, shown
 
@@ -117,12 +116,15 @@ class LiveCallServerCodec:
         """
         if isinstance(message, bytes):
             return [Ignored("binary_frame")]
+        events = None if self._is_over else self._audio.receive_familiar(message)
+        if events is not None:
+            return events
         fields = read_json_object(message)
         if not fields:
             raise RemoteProtocolError("empty_message", "a message must have one key that says what it is")
         if self._is_over:
             return [Ignored("after_disconnect", shown(next(iter(fields))))]
-        events: list[VendorEvent] = []
+        events = []
         for name, handle in self._handlers.items():
             if name not in fields:
                 continue
@@ -136,6 +138,7 @@ class LiveCallServerCodec:
         unknown = [name for name in fields if name not in self._handlers]
         if unknown:
             events.append(Ignored("unknown_message", shown(unknown[0])))
+        self._audio.remember(message, events)
         return events
 
     def send(self, command: VendorCommand) -> list[WireMessage]:
@@ -223,9 +226,7 @@ class LiveCallServerCodec:
         if len(pcm) % PCM16_SAMPLE_BYTES:
             raise LocalProtocolError("audio to play must hold whole PCM16 samples")
         pieces = [pcm[start : start + self._chunk_bytes] for start in range(0, len(pcm), self._chunk_bytes)]
-        if self._tells_audio_format:
-            return [_message("audio_output", described(piece, OUT_RATE_HZ, channels=1)) for piece in pieces]
-        return [f'{{"audio_output":{{"audio_content":"{pybase64.b64encode_as_string(piece)}"}}}}' for piece in pieces]
+        return [audio_output(piece, tells_format=self._tells_audio_format) for piece in pieces]
 
     def _signal(self, name: str, **details: Any) -> str:
         return _message("signal", {name: {"call_id": self._call_id, **details}})

@@ -7,10 +7,12 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
+import orjson
 import pybase64
 
 from telephony.errors import RemoteProtocolError
 from telephony.protocols.events import PCM16_SAMPLE_BYTES, AudioReceived, Ignored, VendorEvent
+from telephony.protocols.familiar import MAX_SHAPES, FamiliarText
 from telephony.protocols.pcm_payload import FrameAligner, decode_base64
 
 # Source: vendor-docs/livecall-gateway, "Audio Output": the client is sent 8 kHz.
@@ -31,6 +33,8 @@ class ClientAudio:
 
     def __init__(self) -> None:
         self._format: _Format | None = None
+        self._familiar: FamiliarText | None = None
+        self._shapes_left = MAX_SHAPES
 
     def receive(self, audio: dict[str, Any]) -> list[VendorEvent]:
         """The events for one `play_audio`.
@@ -38,6 +42,8 @@ class ClientAudio:
         Raises:
             RemoteProtocolError: no audio, or a format that nobody here understands, which ends the call.
         """
+        # Whatever was remembered was of the format so far.
+        self._familiar = None
         content = audio.get("audio_content")
         if not isinstance(content, str):
             raise RemoteProtocolError("no_payload", "play_audio must have an audio_content that is a string")
@@ -45,6 +51,25 @@ class ClientAudio:
         if self._format is None or (self._format.rate_hz, self._format.channels) != (rate_hz, channels):
             self._format = _Format(rate_hz, channels)
         return self._format.receive(decode_base64(content))
+
+    def receive_familiar(self, message: str) -> list[VendorEvent] | None:
+        """The events for a message that is like the remembered one but for its audio; None: read it in full."""
+        if self._familiar is None or self._format is None:
+            return None
+        values = self._familiar.values_in(message)
+        if values is None:
+            return None
+        try:
+            piece = pybase64.b64decode(values[0], validate=True)
+        except ValueError:
+            return None
+        return self._format.receive(piece)
+
+    def remember(self, message: str, events: list[VendorEvent]) -> None:
+        """The next messages may be like this one, which was read in full, where it held audio and nothing else."""
+        if self._shapes_left and len(events) == 1 and isinstance(events[0], AudioReceived):
+            self._shapes_left -= 1
+            self._familiar = FamiliarText.of(message, ("audio_content",))
 
 
 @dataclass(slots=True)
@@ -95,6 +120,13 @@ def _format_of(audio: dict[str, Any]) -> tuple[int, int]:
         f"audio must be 16 bit, mono or stereo, at one of {IN_RATES_HZ} Hz",
         close_code=CLOSE_UNSUPPORTED_AUDIO,
     )
+
+
+def audio_output(pcm: bytes, *, tells_format: bool) -> str:
+    """The gateway's message that plays audio, 8 kHz mono; with its format next to it for clients that read that."""
+    if tells_format:
+        return orjson.dumps({"audio_output": described(pcm, OUT_RATE_HZ, channels=1)}).decode()
+    return f'{{"audio_output":{{"audio_content":"{pybase64.b64encode_as_string(pcm)}"}}}}'
 
 
 def described(pcm: bytes, rate_hz: int, channels: int) -> dict[str, Any]:

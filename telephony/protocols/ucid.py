@@ -67,7 +67,7 @@ class UcidServerCodec:
     """One stream of a ucid vendor as we see it. Implements `events.VendorCodec`."""
 
     def __init__(
-        self, *, chunk_ms: int = 20, lead_ms: int = 100, link_ms: int = 100, confirms_hangup: bool = True
+        self, *, chunk_ms: int = 40, lead_ms: int = 100, link_ms: int = 100, confirms_hangup: bool = True
     ) -> None:
         """`confirms_hangup` is False for a vendor that sends nothing more after our hang-up (Waybeo).
 

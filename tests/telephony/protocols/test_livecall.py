@@ -248,6 +248,37 @@ def test_any_split_of_the_audio_gives_the_same_samples(cuts, channels):
     assert [AudioReceived(heard, 16_000)] == opened_codec().receive(message)
 
 
+AUDIO = '{"play_audio":{"sample_rate":RATE,"sample_width":2,"num_channels":1,"audio_content":"AUDIO"}MORE}'
+usual_parts = st.fixed_dictionaries(
+    {"AUDIO": st.sampled_from([SAMPLES_BASE64, STEREO_BASE64]), "RATE": st.just("16000"), "MORE": st.just("")}
+)
+odd_parts = st.sampled_from(
+    [
+        *[{"RATE": rate} for rate in ("8000", "7000", '"16000"')],
+        {"RATE": "8000", "AUDIO": "*"},
+        {"ALL": '{"disconnect":{}}'},
+        *[{"AUDIO": text} for text in ("", "AAA", "AAAA", "-_8A", "*", 'AAAA","audio_content":"AAAA', "AAAA\\u003d")],
+        *[{"MORE": text} for text in (',"disconnect":{}', ',"other":1', ',"initial_info":{}')],
+    ]
+)
+
+
+@given(told=st.lists(usual_parts | usual_parts | st.builds(dict.__or__, usual_parts, odd_parts), max_size=12))
+def test_messages_like_the_one_before_are_heard_as_if_they_were_read_in_full(told):
+    def heard_of(codec, message):
+        try:
+            return codec.receive(message)
+        except RemoteProtocolError as error:
+            return error.code
+
+    in_short, in_full = opened_codec(), opened_codec()
+    for number, parts in enumerate(each for each in told for _ in range(2)):
+        message = AUDIO.replace("RATE", parts["RATE"]).replace("MORE", parts["MORE"])
+        message = parts.get("ALL") or message.replace('"AUDIO"', f'"{parts["AUDIO"]}"')
+        # No two messages begin with as many spaces: each is another text.
+        assert heard_of(in_short, message) == heard_of(in_full, " " * number + message)
+
+
 def test_another_format_begins_on_a_sample_of_its_own():
     codec = opened_codec()
     codec.receive(play_audio(base64.b64encode(b"\x7f").decode()))
