@@ -109,16 +109,14 @@ class DirectLeg:
             return True
         return self._waiting_bytes < MAX_WAITING_BYTES and len(self._waiting) < MAX_WAITING_MESSAGES
 
-    def put(self, message: WireMessage) -> None:
-        """A message came; after the close nobody reads it any more."""
-        if self._close_code is not None:
-            return
+    def put(self, message: WireMessage) -> bool:
+        """A message came; whether more may come before the call has read on. After the close it is dropped."""
         if self._hear is not None:
-            self._give(self._hear, message)
-            return
-        self._waiting.append(message)
-        self._waiting_bytes += len(message)
-        self._wake()
+            if self._is_heard(self._hear, message):
+                return True
+        elif self._close_code is None:
+            self._wait(message)
+        return self.has_room
 
     def put_nowait(self, event: Any) -> None:
         """An ASGI event of uvicorn's own making came: a message in pieces, or the end."""
@@ -145,21 +143,27 @@ class DirectLeg:
         finally:
             self._hear = self._receiver = None
 
-    def _give(self, hear: Hear, message: WireMessage) -> None:
-        """Whoever listens is woken only where it asks for a pause or breaks; what comes meanwhile waits for it."""
+    def _is_heard(self, hear: Hear, message: WireMessage) -> bool:
+        """Whether whoever listens goes on; it is woken where it asks for a pause or breaks, and the rest waits."""
         if self._receiver is None or self._receiver.done():
             self._hear = None
-            self.put(message)
-            return
+            self._wait(message)
+            return False
         try:
             pause_s = hear(message)
         except Exception as error:  # noqa: BLE001 it belongs to whoever listens, not to the socket's transport
             self._hear = None
             self._receiver.set_exception(error)
-            return
+            return False
         if pause_s:
             self._hear = None
             self._receiver.set_result(pause_s)
+        return not pause_s
+
+    def _wait(self, message: WireMessage) -> None:
+        self._waiting.append(message)
+        self._waiting_bytes += len(message)
+        self._wake()
 
     def _wake(self) -> None:
         if self._receiver is not None and not self._receiver.done():
@@ -300,10 +304,10 @@ class CallSocketProtocol(WebSocketsSansIOProtocol):
         """Give an ordinary frame to the call; False where it is none."""
         first, second = data[at], data[at + 1]
         if (
-            self._leg is None
-            or self._leg.close_code is not None
+            (first != _TEXT and first != _BINARY)
+            or (leg := self._leg) is None
+            or leg.close_code is not None
             or self._is_in_pieces
-            or (first != _TEXT and first != _BINARY)
             or not second & _MASKED
             or second == _MASKED | _LENGTH_64
             or end - at > self.config.ws_max_size
@@ -317,8 +321,7 @@ class CallSocketProtocol(WebSocketsSansIOProtocol):
                 message = payload.decode()
             except UnicodeDecodeError:
                 return False
-        self._leg.put(message)
-        if not self._leg.has_room and not self.read_paused:
+        if not leg.put(message) and not self.read_paused:
             self.read_paused = True
             self.transport.pause_reading()
         return True

@@ -26,7 +26,10 @@ class InboundGuard:
         """`honest_per_s` is how many messages this vendor sends while all is well: twice that is always allowed."""
         self._limits = limits
         self._max_messages_per_s = max(limits.max_messages_per_s, 2 * honest_per_s)
+        self._max_message_bytes = limits.max_message_bytes
         self._second = 0
+        # A message before this is one of the running second of a peer that has done nothing wrong.
+        self._plain_until_s = 0.0
         self._messages = 0
         self._bytes = 0
         self._flooded_s = 0
@@ -35,15 +38,12 @@ class InboundGuard:
 
     def received(self, size_bytes: int, now_s: float) -> Violation | None:
         """Count a message; a violation where it is too big or the peer has flooded us for too long."""
-        if size_bytes > self._limits.max_message_bytes:
+        if size_bytes > self._max_message_bytes:
             return Violation(CloseCode.TOO_BIG, f"message of {size_bytes} bytes")
-        if not 0 <= now_s - self._second < 1:
-            self._next_second(int(now_s))
+        flood = None if now_s < self._plain_until_s else self._flood(int(now_s))
         self._messages += 1
         self._bytes += size_bytes
-        if self._flooded_s >= self._limits.flood_s:
-            return Violation(CloseCode.FLOOD, f"flood for {self._flooded_s} s")
-        return None
+        return flood
 
     @property
     def is_over_rate(self) -> bool:
@@ -66,7 +66,15 @@ class InboundGuard:
             return Violation(CloseCode.BAD_MESSAGES, f"{self._bad} unreadable messages")
         return None
 
+    def _flood(self, second: int) -> Violation | None:
+        if second != self._second:
+            self._next_second(second)
+        if self._flooded_s < self._limits.flood_s:
+            return None
+        return Violation(CloseCode.FLOOD, f"flood for {self._flooded_s} s")
+
     def _next_second(self, second: int) -> None:
         is_next = second == self._second + 1
         self._flooded_s = self._flooded_s + 1 if self.is_over_rate and is_next else 0
         self._second, self._messages, self._bytes = second, 0, 0
+        self._plain_until_s = second + 1 if self._flooded_s < self._limits.flood_s else 0.0
