@@ -11,29 +11,36 @@ the OpenAI Realtime one. Vendor and AI service are played by a small C program (
 * knocks: what a few calls notice of handshakes with bad tokens, from one address and from many.
 
 D20 is an agent that speaks in pieces of 20 ms, B200 one of 200 ms. Without a C compiler only the stages are measured.
-`--stages`, `--servers`, `--capacity`, `--knocks` run one part. All of it takes about a quarter of an hour.
+`--stages`, `--servers`, `--capacity`, `--knocks` run one part. All of it takes about ten minutes. `--peers` measures
+ours beside other bridges (see `peers`); it installs them, and so it runs only when asked for.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.bridge import stages
-from benchmarks.bridge.load import NO_KNOCKS, Kind, Knocks, Latency, Run, Server, compiler, serving
+from benchmarks.bridge import peers, stages
+from benchmarks.bridge.carrying import (
+    B200,
+    CLIMB_CALLS,
+    D20,
+    ECHO,
+    FIRST_CALLS,
+    LIVECALL,
+    MAX_ADDED_MS,
+    SECONDS,
+    UCID,
+    Climb,
+    Load,
+    attempt,
+)
+from benchmarks.bridge.load import NO_KNOCKS, Kind, Knocks, Latency, Run, compiler, serving
 
-SECONDS: Final = 5.0
 CALLS: Final = (25, 140)
-# Later than this a caller and an agent begin to talk over each other sooner than they would.
-MAX_ADDED_MS: Final = 20.0
-FIRST_CALLS: Final = 60
-MOST_CALLS: Final = 640
-TRIES: Final = 2
 # A generator that is later than this itself measures nothing.
 MAX_LATE_MS: Final = 5.0
-
 
 KNOCKED_CALLS: Final = 5
 KNOCKED_S: Final = 10.0
@@ -47,22 +54,6 @@ KNOCKS: Final = (
     Knocks(5_000, 100_000),
 )
 
-
-@dataclass(frozen=True)
-class Load:
-    """One kind of traffic."""
-
-    name: str
-    protocol: str
-    delta_ms: int
-
-
-ECHO: Final = Load("echo", "echo", 20)
-D20: Final = Load("PSR, D20", "psr", 20)
-B200: Final = Load("PSR, B200", "psr", 200)
-UCID: Final = Load("ucid, D20", "ucid", 20)
-LIVECALL: Final = Load("LiveCall, D20", "livecall", 20)
-
 LOADS: Final[dict[Kind, Sequence[Load]]] = {
     Kind.DIRECT: (ECHO, D20, B200, UCID, LIVECALL),
     Kind.ASGI: (ECHO, D20),
@@ -72,7 +63,7 @@ LOADS: Final[dict[Kind, Sequence[Load]]] = {
 
 def main(argv: list[str]) -> None:
     """Print the parts that are asked for, all by default."""
-    parts = [part for part in ("--stages", "--servers", "--capacity", "--knocks") if part in argv] or None
+    parts = [part for part in ("--stages", "--servers", "--capacity", "--knocks", "--peers") if part in argv] or None
     if parts is None or "--stages" in parts:
         stages.main()
     if (os.cpu_count() or 1) < 2 or compiler() is None:
@@ -84,6 +75,8 @@ def main(argv: list[str]) -> None:
         capacity()
     if parts is None or "--knocks" in parts:
         knocks()
+    if parts is not None and "--peers" in parts:
+        peers.main(CALLS)
 
 
 def servers() -> None:
@@ -96,7 +89,7 @@ def servers() -> None:
             idle = server.play("psr", 20, 1, SECONDS)
             for load in loads:
                 for calls in CALLS:
-                    print(_row(kind, load, calls, _try(server, load, calls), idle.rss_bytes), flush=True)
+                    print(_row(kind, load, calls, attempt(server, load, calls), idle.rss_bytes), flush=True)
 
 
 def capacity() -> None:
@@ -105,15 +98,16 @@ def capacity() -> None:
     print("| load | calls on one core | CPU ms per call and second | p50 / p99 to the agent | to the vendor |")
     print("|---|---|---|---|---|")
     for load in (D20, B200, UCID, LIVECALL):
-        with serving(Kind.DIRECT, TRIES * (sum(_climb()) + MOST_CALLS)) as server:
-            idle = server.play(load.protocol, load.delta_ms, 1, SECONDS)
-            best = _most(server, load, idle)
+        with serving(Kind.DIRECT, CLIMB_CALLS) as server:
+            climb = Climb(server, load, attempt(server, load, 1))
+            while climb.step():
+                pass
+        best = climb.best
         if best is None:
             print(f"| {load.name} | fewer than {FIRST_CALLS} | | | |", flush=True)
         else:
             print(
-                f"| {load.name} | {best.calls} | {best.cpu_ms_per_call_s:.2f} | {_both(best.up)} "
-                f"| {_both(best.down)} |",
+                f"| {load.name} | {best.calls} | {best.cpu_ms_per_call_s:.2f} | {best.up} | {best.down} |",
                 flush=True,
             )
 
@@ -134,63 +128,17 @@ def knocks() -> None:
             )
 
 
-def _climb() -> list[int]:
-    """The numbers to try, each a quarter above the one before."""
-    numbers = [FIRST_CALLS]
-    while numbers[-1] * 5 // 4 <= MOST_CALLS:
-        numbers.append(numbers[-1] * 5 // 4)
-    return numbers
-
-
-def _most(server: Server, load: Load, idle: Run) -> Run | None:
-    best: Run | None = None
-    for calls in _climb():
-        run = _good(server, load, calls, idle)
-        if run is None:
-            # What lies between is tried once, so that the answer is within an eighth.
-            between = None if best is None else _good(server, load, (best.calls + calls) // 2, idle)
-            return between or best
-        best = run
-    return best
-
-
-def _good(server: Server, load: Load, calls: int, idle: Run) -> Run | None:
-    """A run of so many calls within the bound, None where there is none."""
-    runs = (_try(server, load, calls) for _ in range(TRIES))
-    return next((run for run in runs if run is not None and _is_good(run, idle)), None)
-
-
-def _is_good(run: Run, idle: Run) -> bool:
-    return (
-        run.faults == 0
-        and run.up.p99_ms <= idle.up.p99_ms + MAX_ADDED_MS
-        and run.down.p99_ms <= idle.down.p99_ms + MAX_ADDED_MS
-    )
-
-
-def _try(server: Server, load: Load, calls: int) -> Run | None:
-    try:
-        return server.play(load.protocol, load.delta_ms, calls, SECONDS)
-    except RuntimeError:
-        # It took too long to open them all: that is an answer too.
-        return None
-
-
 def _row(kind: Kind, load: Load, calls: int, run: Run | None, idle_bytes: int) -> str:
     if run is None:
         return f"| {kind.value} | {load.name} | {calls} | not carried | | | |"
-    down = "" if load is ECHO else _both(run.down)
+    down = "" if load is ECHO else str(run.down)
     mark = "" if run.late_ms <= MAX_LATE_MS else f" (load itself late by {run.late_ms:.0f})"
     memory = max(0, run.rss_bytes - idle_bytes) / calls / 2**20
     return (
-        f"| {kind.value} | {load.name} | {calls} | {run.cpu_ms_per_call_s:.2f} | {_both(run.up)}{mark} | {down} "
+        f"| {kind.value} | {load.name} | {calls} | {run.cpu_ms_per_call_s:.2f} | {run.up}{mark} | {down} "
         f"| {memory:.2f} |"
     )
 
 
-def _both(latency: Latency) -> str:
-    return f"{latency.p50_ms:.1f} / {latency.p99_ms:.1f}"
-
-
 def _all(latency: Latency) -> str:
-    return f"{_both(latency)} / {latency.max_ms:.1f}"
+    return f"{latency} / {latency.max_ms:.1f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,14 +20,19 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+SERVER_CORE = 0
 LOAD_CORE = 1
 START_S = 180
 CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # Until every call is in an utterance that began after the last one was opened: what is late once is so to its end.
-WARM_UP_S = 9.0
+WARM_UP_S = 3.0
 # A server that has just ended a run still writes down its calls.
 SETTLE_S = 20.0
+
+
+class StartFailed(RuntimeError):
+    """A server ended before it was ready; the end of its log is in the text."""
 
 
 class Kind(StrEnum):
@@ -49,6 +55,9 @@ class Latency:
     p99_ms: float
     max_ms: float
 
+    def __str__(self) -> str:
+        return f"{self.p50_ms:.1f} / {self.p99_ms:.1f}"
+
 
 @dataclass(frozen=True, slots=True)
 class Knocks:
@@ -63,9 +72,11 @@ NO_KNOCKS = Knocks(0, 1)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of `calls` at once. `down` is empty for an echo; `late_ms` is how late the generator itself was (p99).
+    """One run of `calls` at once.
 
-    Of the handshakes with bad tokens so many were answered a second, and so many of these by a 429.
+    `down` is empty for an echo; `late_ms` is how late the generator itself was (p99), `others_share` what other
+    processes and other machines took of the server's core. Of the handshakes with bad tokens so many were answered a
+    second, and so many of these by a 429.
     """
 
     calls: int
@@ -75,22 +86,20 @@ class Run:
     faults: int
     cpu_ms_per_call_s: float
     cpu_share: float
+    others_share: float
     rss_bytes: int
     answered_per_s: float
     blocked_per_s: float
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Server:
-    """A running server and the calls that wait for it."""
+    """A running server. `path_of` gives the path of a new call by its protocol."""
 
     pid: int
     port: int
     agent_port: int
-    paths: list[str]
-    ucid_path: str
-    livecall_path: str
-    numbers: Iterator[int] = field(default_factory=count)
+    path_of: Callable[[str], str]
 
     def play(self, protocol: str, delta_ms: int, calls: int, seconds: float, knocks: Knocks = NO_KNOCKS) -> Run:
         """Play so many calls for so long, while somebody knocks with bad tokens.
@@ -98,7 +107,7 @@ class Server:
         Raises:
             RuntimeError: the generator gave up; its words are in the text.
         """
-        paths = [self._path(protocol) for _ in range(calls)]
+        paths = [self.path_of(protocol) for _ in range(calls)]
         numbers = (self.port, self.agent_port, protocol, delta_ms, WARM_UP_S, seconds)
         command = [generator(), *map(str, (*numbers, knocks.per_s, knocks.addresses))]
         with subprocess.Popen(
@@ -117,9 +126,10 @@ class Server:
             if process.stdout.readline().strip() != "start":
                 self._settle()
                 raise RuntimeError(process.stderr.read().strip())
-            began_s, cpu_s = time.monotonic(), cpu_time_s(self.pid)
+            began_s, cpu_s, core_s = time.monotonic(), cpu_time_s(self.pid), core_time_s(SERVER_CORE)
             process.stdout.readline()
             busy_s, elapsed_s = cpu_time_s(self.pid) - cpu_s, time.monotonic() - began_s
+            others_s = core_time_s(SERVER_CORE) - core_s - busy_s
             rss = rss_bytes(self.pid)
             words = process.stdout.readline()
             self._settle()
@@ -134,21 +144,11 @@ class Server:
             faults=result["stalls"] + result["lost"],
             cpu_ms_per_call_s=busy_s * 1000 / elapsed_s / calls,
             cpu_share=busy_s / elapsed_s,
+            others_share=others_s / elapsed_s,
             rss_bytes=rss,
             answered_per_s=result["answered"] / seconds,
             blocked_per_s=result["blocked"] / seconds,
         )
-
-    def _path(self, protocol: str) -> str:
-        match protocol:
-            case "echo":
-                return "/echo"
-            case "ucid":
-                return self.ucid_path
-            case "livecall":
-                return self.livecall_path.replace("CALL", f"bench-{next(self.numbers)}")
-            case _:
-                return self.paths.pop()
 
     def _settle(self) -> None:
         deadline_s = time.monotonic() + SETTLE_S
@@ -159,35 +159,72 @@ class Server:
                 return
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """The paths by which our own server can be called: one for each PSR call, and those of the streams."""
+
+    psr: list[str]
+    ucid: str
+    livecall: str
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def path_of(self, protocol: str) -> str:
+        match protocol:
+            case "echo":
+                return "/echo"
+            case "ucid":
+                return self.ucid
+            case "livecall":
+                return self.livecall.replace("CALL", f"bench-{next(self.numbers)}")
+            case _:
+                return self.psr.pop()
+
+
 @contextmanager
 def serving(kind: Kind, calls: int) -> Iterator[Server]:
     """A server of this kind with a database of its own, and so many calls that wait for their sockets."""
-    agent_port = _free_port()
+    agent_port = free_port()
     with tempfile.TemporaryDirectory(prefix="trunkline-bench-") as directory:
+        command = [sys.executable, "-m", "benchmarks.bridge.serving", kind.value, str(calls)]
         log_path = Path(directory, "server.log")
-        with log_path.open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.bridge.serving", kind.value, str(calls)],
-                env=_environment(directory, agent_port),
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        assert process.stdout is not None
         try:
-            paths = []
-            while (line := process.stdout.readline().strip()) and not line.startswith("ready "):
-                paths.append(line)
-            if not line:
-                raise RuntimeError(f"the server did not start: {log_path.read_text()[-2000:]}")
-            *paths, ucid_path, livecall_path = paths
-            yield Server(process.pid, int(line.rsplit(":", 1)[1]), agent_port, paths, ucid_path, livecall_path)
+            with started(command, _environment(directory, agent_port), log_path) as (pid, port, (*psr, ucid, livecall)):
+                yield Server(pid, port, agent_port, _Waiting(psr, ucid, livecall).path_of)
         finally:
             if log_path.stat().st_size:
                 print("\n".join(log_path.read_text().splitlines()[:5]), file=sys.stderr)
-            process.kill()
-            process.wait()
-            process.stdout.close()
+
+
+@contextmanager
+def started(
+    command: Sequence[str], environment: Mapping[str, str], log_path: Path
+) -> Iterator[tuple[int, int, list[str]]]:
+    """A process on the server's core: its id, its port, and what it printed before `ready URL`, line by line.
+
+    Raises:
+        StartFailed: it ended without.
+    """
+    with log_path.open("w") as log:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
+        )
+    assert process.stdout is not None
+    try:
+        lines = []
+        while (line := process.stdout.readline().strip()) and not line.startswith("ready "):
+            lines.append(line)
+        if not line:
+            raise StartFailed(f"the server did not start: {log_path.read_text()[-2000:]}")
+        yield process.pid, int(line.rsplit(":", 1)[1]), lines
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def _environment(directory: str, agent_port: int) -> dict[str, str]:
@@ -212,19 +249,29 @@ def compiler() -> str | None:
     return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 
 
-@lru_cache(maxsize=1)
 def generator() -> str:
-    """The compiled generator, in a directory of its own below the temporary one.
+    """The compiled generator.
+
+    Raises:
+        RuntimeError: there is no C compiler.
+    """
+    return compiled(Path(__file__).with_name("load.c"))
+
+
+@lru_cache
+def compiled(source: Path) -> str:
+    """The program of a C file, in a directory that is removed when this process ends.
 
     Raises:
         RuntimeError: there is no C compiler.
     """
     command = compiler()
     if command is None:
-        raise RuntimeError("the load generator needs a C compiler (cc, gcc or clang)")
-    source = Path(__file__).with_name("load.c")
-    target = Path(tempfile.mkdtemp(prefix="trunkline-load-"), "load")
-    subprocess.run([command, "-O3", "-o", str(target), str(source)], check=True)
+        raise RuntimeError(f"{source.name} needs a C compiler (cc, gcc or clang)")
+    directory = tempfile.mkdtemp(prefix="trunkline-load-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    target = Path(directory, source.stem)
+    subprocess.run([command, "-O3", "-o", str(target), str(source), "-lm"], check=True)
     return str(target)
 
 
@@ -232,6 +279,14 @@ def cpu_time_s(pid: int) -> float:
     """User and system time of a process so far (Source: proc(5), /proc/pid/stat, fields 14 and 15)."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS_PER_S
+
+
+def core_time_s(core: int) -> float:
+    """What a core was busy so far, also with other machines' work (Source: proc(5), /proc/stat, all but idle)."""
+    lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+    fields = next(line.split()[1:9] for line in lines if line.startswith(f"cpu{core} "))
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields)
+    return (user + nice + system + irq + softirq + steal) / CLOCK_TICKS_PER_S
 
 
 def rss_bytes(pid: int) -> int:
@@ -243,6 +298,7 @@ def _latency(histogram: dict[str, int]) -> Latency:
     return Latency(histogram["count"], histogram["p50"] / 1000, histogram["p99"] / 1000, histogram["max"] / 1000)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

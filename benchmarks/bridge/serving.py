@@ -16,12 +16,9 @@ from typing import Any
 
 from benchmarks.bridge.load import Kind
 
-SERVER_CORE = 0
-
 
 def main(kind: Kind, calls: int) -> None:
     """Make the database, the calls and the server; runs until it is ended."""
-    os.sched_setaffinity(0, {SERVER_CORE})
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     # The application sets Django up.
     from django.core.management import call_command
