@@ -40,6 +40,8 @@ OURS: Final = "ours"
 # A climb begins with what should fill so much of the core, going by the run of most calls before it.
 FIRST_SHARE: Final = 0.7
 FEWEST_CALLS: Final = 4
+# Less is not measured in a run.
+LEAST_SHARE: Final = 0.01
 # Above this the core is full, and a call costs more than is seen.
 FULL_SHARE: Final = 0.9
 # A core of which others take more than this measures nothing.
@@ -112,7 +114,7 @@ def _cost(run: Run | None, ours: Run | None) -> str:
         return "not carried | | |"
     full = ", the whole core" if run.cpu_share > FULL_SHARE else ""
     full += f" (others took {run.others_share:.0%} of it)" if run.others_share > MAX_OTHERS_SHARE else ""
-    ratio = "" if ours is None else f"{ours.cpu_ms_per_call_s / run.cpu_ms_per_call_s:.2f}"
+    ratio = "" if ours is None else _ratio(ours.cpu_ms_per_call_s, run.cpu_ms_per_call_s)
     return f"{run.cpu_ms_per_call_s:.2f}{full} | {ratio} | {run.up} | {run.down}"
 
 
@@ -142,7 +144,7 @@ def _first(run: Run | None) -> int:
     """Where a climb begins, by a run of some calls."""
     if run is None:
         return FIRST_CALLS
-    return max(FEWEST_CALLS, min(MOST_CALLS * 4 // 5, int(run.calls * FIRST_SHARE / run.cpu_share)))
+    return max(FEWEST_CALLS, min(MOST_CALLS * 4 // 5, int(run.calls * FIRST_SHARE / max(run.cpu_share, LEAST_SHARE))))
 
 
 def _most(climb: Climb, ours: Run | None) -> str:
@@ -150,5 +152,9 @@ def _most(climb: Climb, ours: Run | None) -> str:
     if best is None:
         return f"fewer than {FEWEST_CALLS} | | | |"
     more = "" if climb.is_limited else " or more"
-    ratio = "" if ours is None else f"{ours.calls / best.calls:.2f}"
+    ratio = "" if ours is None else _ratio(ours.calls, best.calls)
     return f"{best.calls}{more} | {ratio} | {best.cpu_ms_per_call_s:.2f} | {best.up} | {best.down}"
+
+
+def _ratio(ours: float, its: float) -> str:
+    return f"{ours / its:.2f}" if its else ""
