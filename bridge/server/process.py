@@ -22,6 +22,7 @@ from django.conf import settings
 from bridge.agents.scripted.recogniser import shared_recogniser
 from bridge.calls import CallDesk, call_desk
 from bridge.server.requests import PromptHttpProtocol
+from bridge.server.rounds import Rounds
 from bridge.server.sockets import CallSocketProtocol
 
 # Source: reliability B.4 (B1, B5) and E.5.
@@ -55,6 +56,7 @@ class BridgeServer(uvicorn.Server):
         self._drain_timeout_s = drain_timeout_s
         self._on_ready = on_ready
         self._drain = _Drain()
+        self._rounds: Rounds | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
@@ -67,6 +69,7 @@ class BridgeServer(uvicorn.Server):
             # What exists now lives as long as the process: later collections need not walk it during calls.
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
+            self._rounds = Rounds(asyncio.get_running_loop().call_soon, lambda: self._desk.live_calls)
             self._on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -76,6 +79,8 @@ class BridgeServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: whether to stop."""
+        if self._rounds is not None:
+            self._rounds.look()
         if self._drain.requests:
             self._advance(asyncio.get_running_loop().time())
         stops: bool = await super().on_tick(counter)
