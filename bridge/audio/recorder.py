@@ -20,6 +20,7 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
+from bridge.audio.resample import Resampler
 from telephony.protocols.events import PCM16_SAMPLE_BYTES
 from telephony.protocols.wav import HEADER_BYTES, build_wav
 
@@ -61,14 +62,19 @@ class Lane(IntEnum):
 
 
 class _Side:
-    """One side: up to where it is laid, and what joins on there and is not laid yet."""
+    """One side: where what is not laid yet begins, about where it ends, and at which rate it came."""
 
-    __slots__ = ("at_samples", "end_samples", "waiting")
+    __slots__ = ("at_samples", "end_samples", "rate_hz", "resampler", "waiting")
 
     def __init__(self) -> None:
         self.at_samples = 0
         self.end_samples = 0
         self.waiting: list[bytes] = []
+        self.use_rate(RATE_HZ)
+
+    def use_rate(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self.resampler = Resampler(rate_hz, RATE_HZ)
 
 
 class StereoTimeline:
@@ -82,25 +88,29 @@ class StereoTimeline:
         self._window = np.zeros((0, CHANNELS), dtype="<i2")
         self._length = 0
 
-    def lay(self, lane: Lane, at_ms: float, pcm: bytes) -> None:
-        """Put PCM16 mono 8 kHz on a lane at a position.
+    def lay(self, lane: Lane, at_ms: float, pcm: bytes, rate_hz: int = RATE_HZ) -> None:
+        """Put PCM16 mono on a lane at a position.
 
         What begins within the jitter allowance of its lane's end joins on.
         Audio that reaches back before what was settled loses that part. What would join on too far ahead of
         its position is left out.
         """
         side = self._lanes[lane]
+        if rate_hz != side.rate_hz:
+            self._place(lane)
+            side.use_rate(rate_hz)
         at = round(at_ms * SAMPLES_PER_MS)
         end = side.end_samples
+        length = len(pcm) * RATE_HZ // (PCM16_SAMPLE_BYTES * rate_hz)
         if end - at > _MAX_AHEAD_SAMPLES:
-            self.lost_samples += len(pcm) // PCM16_SAMPLE_BYTES
+            self.lost_samples += length
             return
         if at > end + _JITTER_SAMPLES or not side.waiting:
             self._place(lane)
             side.at_samples = end = at if at > end + _JITTER_SAMPLES else end
-        # Frames of a stream join on one by one; they are laid together, which costs as much as one of them.
+        # Frames of a stream join on one by one; they are converted and laid together, which costs as much as one.
         side.waiting.append(pcm)
-        side.end_samples = max(end + len(pcm) // PCM16_SAMPLE_BYTES, self._start_samples)
+        side.end_samples = max(end + length, self._start_samples)
         if side.at_samples < self._start_samples:
             self._place(lane)
 
@@ -139,8 +149,9 @@ class StereoTimeline:
         side = self._lanes[lane]
         if not side.waiting:
             return
-        samples = np.frombuffer(b"".join(side.waiting), dtype="<i2")
+        samples = np.frombuffer(side.resampler.process(b"".join(side.waiting)), dtype="<i2")
         side.waiting.clear()
+        side.end_samples = max(side.at_samples + len(samples), self._start_samples)
         offset = side.at_samples - self._start_samples
         if offset < 0:
             samples, offset = samples[-offset:], 0
@@ -178,13 +189,13 @@ class Recorder:
         self._file = _PartFile(path.with_name(path.name + PART_SUFFIX))
         self._next_write_ms = 0.0
 
-    def customer(self, at_ms: float, pcm: bytes) -> None:
-        """The customer's PCM16 mono 8 kHz that began at `at_ms` of the call."""
-        self._timeline.lay(Lane.CUSTOMER, at_ms, pcm)
+    def customer(self, at_ms: float, pcm: bytes, rate_hz: int = RATE_HZ) -> None:
+        """The customer's PCM16 mono that began at `at_ms` of the call."""
+        self._timeline.lay(Lane.CUSTOMER, at_ms, pcm, rate_hz)
 
-    def agent(self, at_ms: float, pcm: bytes) -> None:
-        """The agent's PCM16 mono 8 kHz that is heard from `at_ms` of the call."""
-        self._timeline.lay(Lane.AGENT, at_ms, pcm)
+    def agent(self, at_ms: float, pcm: bytes, rate_hz: int = RATE_HZ) -> None:
+        """The agent's PCM16 mono that is heard from `at_ms` of the call."""
+        self._timeline.lay(Lane.AGENT, at_ms, pcm, rate_hz)
 
     def agent_cut(self, at_ms: float) -> None:
         """The agent's audio after `at_ms` was flushed and not heard."""

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from bridge.agents.base import BargeIn, Brief, Speaker, Transcript
 from bridge.agents.prompt_library import PromptLibrary, PromptMissing
-from bridge.audio.recorder import RATE_HZ as RECORDING_HZ
 from bridge.audio.recorder import Recorder
 from bridge.audio.resample import Method, Resampler
 from bridge.audio.vad import RATES_HZ as EAR_RATES_HZ
@@ -78,12 +77,9 @@ class LiveCall:
     turns: TurnBook
     inbox: AgentInbox
     ear: SpeechDetector | None
-    to_recording: tuple[Resampler, Resampler]
     wake: Alarm
     # For audio that comes at another rate than the vendor's capabilities say.
     from_odd_rate: Resampler | None = None
-    # For the other leg of a call that is only listened to.
-    other_to_recording: Resampler | None = None
     counters: Counters = field(default_factory=Counters)
     urgent: deque[Flush | EndUtterance] = field(default_factory=deque)
     # Messages that the socket did not take at once.
@@ -156,10 +152,6 @@ def open_call(
         turns=TurnBook(sink.turn),
         inbox=AgentInbox(capabilities.in_rate_hz, limits.inbound_queue_ms),
         ear=SpeechDetector(capabilities.in_rate_hz, onset_ms=limits.barge_in_ms) if has_ear else None,
-        to_recording=(
-            Resampler(capabilities.in_rate_hz, RECORDING_HZ),
-            Resampler(capabilities.out_rate_hz, RECORDING_HZ),
-        ),
         wake=Alarm(clock),
     )
 

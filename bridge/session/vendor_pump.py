@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import assert_never
 
 from bridge.agents.base import BargeIn
-from bridge.audio.recorder import RATE_HZ as RECORDING_HZ
 from bridge.audio.resample import Resampler
 from bridge.audio.vad import SpeechStarted
 from bridge.session.contracts import CloseCode, EndedBy
@@ -112,23 +111,16 @@ def _hear(call: LiveCall, audio: AudioReceived, now_ms: float) -> None:
         return
     if (recorder := call.recorder) is not None:
         began_ms = now_ms - len(pcm) * 1000 / (PCM16_SAMPLE_BYTES * rate_hz)
-        recorder.customer(began_ms, call.to_recording[0].process(pcm))
+        recorder.customer(began_ms, pcm, rate_hz)
         if other and call.is_listening:
-            _record_other(call, began_ms, other)
+            # The person on the other leg takes the agent's place.
+            recorder.agent(began_ms, other, rate_hz)
     if not call.is_agent_gone:
         call.inbox.put_audio(CustomerAudio(pcm, now_ms, other or b""))
     if (ear := call.ear) is not None and call.barge_in is BargeIn.BRIDGE:
         for change in ear.feed(pcm):
             if isinstance(change, SpeechStarted):
                 barge_in(call)
-
-
-def _record_other(call: LiveCall, at_ms: float, pcm: bytes) -> None:
-    """The person on the other leg takes the agent's place in the recording."""
-    if call.recorder is not None:
-        if call.other_to_recording is None:
-            call.other_to_recording = Resampler(call.codec.capabilities.in_rate_hz, RECORDING_HZ)
-        call.recorder.agent(at_ms, call.other_to_recording.process(pcm))
 
 
 def _at_rate(call: LiveCall, audio: AudioReceived, rate_hz: int) -> bytes:

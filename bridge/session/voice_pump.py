@@ -129,7 +129,7 @@ def _due_messages(call: LiveCall) -> Iterator[WireMessage]:
 
 def _record(call: LiveCall, sent: SentAudio) -> None:
     if call.recorder is not None:
-        call.recorder.agent(sent.heard_from_ms, call.to_recording[1].process(sent.command.pcm))
+        call.recorder.agent(sent.heard_from_ms, sent.command.pcm, call.codec.capabilities.out_rate_hz)
 
 
 def _report_heard(call: LiveCall) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.audio import recorder as recorder_module
 from bridge.audio.recorder import PART_SUFFIX, Lane, Recorder, StereoTimeline, repair
+from bridge.audio.resample import Resampler
 
 
 def pcm(value: int, duration_ms: int) -> bytes:
@@ -76,6 +77,34 @@ def test_timeline_drops_only_what_is_already_settled():
     assert lanes(timeline.settle(30)) == ([0] * 30, [0] * 30)
     timeline.lay(Lane.CUSTOMER, 10, pcm(1, 40))
     assert lanes(timeline.finish())[0] == [1] * 10
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 24_000, 48_000])
+@given(pieces=st.lists(st.integers(1, 900), min_size=1, max_size=30))
+def test_audio_of_another_rate_lies_as_if_it_had_been_converted_at_once(rate_hz, pieces):
+    samples = (8_000 * np.sin(np.arange(sum(pieces)) * 2 * np.pi * 300 / rate_hz)).astype("<i2").tobytes()
+    timeline = StereoTimeline()
+    released, at = b"", 0
+    for number, length in enumerate(pieces):
+        timeline.lay(Lane.AGENT, at * 1000 / rate_hz, samples[at * 2 : (at + length) * 2], rate_hz)
+        at += length
+        if number % 7 == 6:
+            released += timeline.settle(at * 500 / rate_hz)
+    laid = np.frombuffer(released + timeline.finish(), "<i2").reshape(-1, 2)[:, 1]
+    assert laid.tobytes() == Resampler(rate_hz, 8_000).process(samples)[: laid.nbytes]
+    assert abs(len(laid) - len(samples) // 2 * 8_000 // rate_hz) <= 25
+
+
+def test_a_rate_that_changes_within_a_call_leaves_no_gap():
+    timeline = StereoTimeline()
+    timeline.lay(Lane.CUSTOMER, 0, pcm(5, 100))
+    timeline.lay(Lane.CUSTOMER, 100, np.full(1_600, 5, dtype="<i2").tobytes(), 16_000)
+    timeline.lay(Lane.CUSTOMER, 200, pcm(5, 100))
+    customer, _ = lanes(timeline.finish())
+    assert len(customer) == 300
+    # The filter of a new rate begins from silence.
+    assert customer[:100] == customer[200:] == [5] * 100
+    assert customer[110:190] == [5] * 80
 
 
 @given(
