@@ -44,8 +44,8 @@ FEWEST_CALLS: Final = 4
 LEAST_SHARE: Final = 0.01
 # Above this the core is full, and a call costs more than is seen.
 FULL_SHARE: Final = 0.9
-# A core of which others take more than this measures nothing.
-MAX_OTHERS_SHARE: Final = 0.05
+# A core of which others take more than this measures little. Less cannot be told from how the system counts.
+MAX_OTHERS_SHARE: Final = 0.1
 # So many cores' worth of calls are not tried: the more calls, the less does each cost, but not by so much.
 HOPELESS_SHARE: Final = 2.5
 

@@ -84,18 +84,17 @@ def serving(peer: Peer, directory: Path) -> Iterator[tuple[str, Server]]:
         with started([*command, str(agent_port)], os.environ, directory / "server.log") as (pid, port, _):
             yield name, Server(pid, port, agent_port, lambda _protocol: "/psr")
     except StartFailed as error:
-        raise NotMeasured(_last_line(str(error))) from error
+        raise NotMeasured(str(error).strip().splitlines()[-1][:MAX_REASON_CHARS]) from error
 
 
 def _run(command: Sequence[str]) -> str:
     try:
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_S)
     except subprocess.CalledProcessError as error:
-        raise NotMeasured(_last_line(error.stderr or error.stdout)) from error
+        lines = (error.stderr or error.stdout).splitlines()
+        # An installer says what is wrong first and what it makes of that afterwards.
+        wrong = next((line for line in lines if "error" in line.lower()), f"{command[0]} failed")
+        raise NotMeasured(wrong[:MAX_REASON_CHARS]) from error
     except subprocess.TimeoutExpired as error:
         raise NotMeasured(f"not installed within {INSTALL_S} s") from error
     return done.stdout
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no reason given"])[-1][:MAX_REASON_CHARS]
