@@ -105,6 +105,7 @@ class AgentVoice:
         self._held_bytes += len(audio.pcm)
         if self._held_bytes >= self._piece_bytes:
             self._pass_on()
+            speak_at_once(self._call)
             return
         if len(self._held) == 1:
             self._held_since_s = self._loop.time()
@@ -122,6 +123,7 @@ class AgentVoice:
         """Queue what is held: it was said before what follows."""
         if self._held:
             self._pass_on()
+            self._call.wake.set()
 
     def finish(self, agents_item_id: str) -> None:
         """Queue the tail inside the filter and end the utterance."""
@@ -148,7 +150,6 @@ class AgentVoice:
 
     def _pass_on(self) -> None:
         self._call.playout.enqueue(self._item_id, self._resampler.process(self._let_go()))
-        speak_at_once(self._call)
 
     def _let_go(self) -> bytes:
         held = self._held[0] if len(self._held) == 1 else b"".join(self._held)
@@ -163,6 +164,6 @@ class AgentVoice:
             return
         left_s = self._held_since_s + MAX_HELD_S - self._loop.time()
         if left_s <= EXACT_S:
-            self._pass_on()
+            self.hold_nothing()
         else:
             self._timer = self._loop.call_later(max(left_s, TICK_S), self._look)

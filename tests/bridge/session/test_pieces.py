@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from bridge.agents.base import Audio, AudioDone, Brief, EndCall, Transfer
-from telephony.protocols.events import TransferTarget
-from tests.bridge.session.fakes import ScriptedAgent, ScriptedLeg, play_call, vowel
+from telephony.errors import LocalProtocolError
+from telephony.protocols.events import PlayAudio, TransferTarget
+from tests.bridge.session.fakes import ScriptedAgent, ScriptedLeg, WordCodec, play_call, vowel
 from tests.bridge.virtual_time import run
 
 PIECE_MS = 40
@@ -51,6 +52,18 @@ def test_frames_of_a_speaking_agent_leave_two_by_two():
 
 def test_what_is_left_alone_leaves_after_a_moment():
     assert sent_by(speaks(3, AudioDone("a"), EndCall())) == [(20, 40), (90, 20)]
+
+
+def test_what_the_vendor_cannot_be_told_breaks_the_call_also_when_it_was_held():
+    class Particular(WordCodec):
+        def send(self, command):
+            if isinstance(command, PlayAudio) and len(command.pcm) < len(FRAME) * 2:
+                raise LocalProtocolError("nothing that short")
+            return super().send(command)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        sent_by(speaks(3, AudioDone("a")), codec=Particular())
+    assert caught.group_contains(LocalProtocolError, match="nothing that short")
 
 
 def test_end_of_the_utterance_lets_go_of_what_is_left():
