@@ -135,7 +135,7 @@ class PsrServerCodec:
             return [Ignored("after_closed", shown(event))]
         if event == "media":
             events = self._receive_media(fields)
-            self._remember(message, events)
+            self._remember(message, fields, events)
             return events
         if event == "connected":
             return self._receive_connected(fields)
@@ -201,9 +201,10 @@ class PsrServerCodec:
             return [Ignored("repeated_media")]
         return self._audio.receive(audio)
 
-    def _remember(self, message: WireMessage, events: list[VendorEvent]) -> None:
-        """Read the next messages in short where this one was as usual: it had audio, and nothing else to tell."""
-        is_usual = len(events) == 1 and isinstance(events[0], AudioReceived)
+    def _remember(self, message: WireMessage, fields: dict[str, Any], events: list[VendorEvent]) -> None:
+        """Read the next messages in short where this one was as usual: it had a date, audio, and nothing else."""
+        has_audio = len(events) == 1 and isinstance(events[0], AudioReceived)
+        is_usual = has_audio and isinstance(fields.get("timestamp"), int)
         if is_usual and self._shapes_left and isinstance(message, str):
             self._shapes_left -= 1
             self._familiar = FamiliarText.of(message, _CHANGING_KEYS)

@@ -167,6 +167,13 @@ def test_messages_like_the_one_before_are_heard_as_if_they_were_read_in_full(tol
         assert heard_of(in_short, message) == heard_of(in_full, " " * number + message)
 
 
+def test_dates_that_are_texts_tell_nothing():
+    codec = PsrServerCodec()
+    dated = [USUAL.replace("AT", f'"{at}"').replace("EVENT", "media").replace("LEGS", "mono_a") for at in (1, 2, 2, 2)]
+    events = [event for message in dated for event in codec.receive(message.replace("AUDIO", PAYLOADS[0]))]
+    assert heard(events[1:]) == TONE * 4
+
+
 def test_clock_that_stands_still_tells_nothing():
     assert audio_of((0, OTHER_TONE), *[(0, TONE)] * 9) == [OTHER_TONE, *[TONE] * 9]
 
