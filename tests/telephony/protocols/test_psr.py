@@ -169,9 +169,11 @@ def test_messages_like_the_one_before_are_heard_as_if_they_were_read_in_full(tol
 
 def test_dates_that_are_texts_tell_nothing():
     codec = PsrServerCodec()
-    dated = [USUAL.replace("AT", f'"{at}"').replace("EVENT", "media").replace("LEGS", "mono_a") for at in (1, 2, 2, 2)]
+    dated = [
+        USUAL.replace("AT", f'"{at}"').replace("EVENT", "media").replace("LEGS", "mono_a") for at in (1, 2, 3, 4, 4)
+    ]
     events = [event for message in dated for event in codec.receive(message.replace("AUDIO", PAYLOADS[0]))]
-    assert heard(events[1:]) == TONE * 4
+    assert heard(events[1:]) == TONE * 5
 
 
 def test_clock_that_stands_still_tells_nothing():
