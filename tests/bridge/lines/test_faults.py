@@ -23,10 +23,9 @@ from tests.fake_realtime import fake_realtime
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PING_S = 0.3
-# Who knocks shares the loop with the bridge and its caller here, and takes seconds of it; what callers really notice is
-# measured by `python -m benchmarks bridge --knocks`.
-MAX_GAP_BESIDE_KNOCKS_MS = 1_000
 KNOCKS = 1_000
+# Who knocks shares the loop with the bridge and its caller here: more at once would measure the knocker's own turns.
+KNOCKS_AT_ONCE = 8
 
 
 def let_in_to_echo(protocol: str) -> str:
@@ -104,7 +103,7 @@ async def test_those_who_try_bad_keys_by_the_hundred_are_not_heard_by_callers(se
         token = await rows(let_bystander_in)
         async with bystander(bridge, token, realtime, settings) as listener:
             lines = await _knock(bridge)
-            assert listener.longest_gap_ms <= MAX_GAP_BESIDE_KNOCKS_MS
+            assert listener.longest_gap_ms <= MAX_GAP_MS
     told = {line: lines.count(line) for line in set(lines)}
     assert sum(told.values()) == KNOCKS
     # Twenty a minute are looked at, and those that came before the first was refused.
@@ -129,7 +128,7 @@ async def test_blocked_address_is_refused_whatever_it_brings_and_its_neighbour_i
 
 
 async def _knock(bridge: Bridge) -> list[bytes]:
-    seats = asyncio.Semaphore(32)
+    seats = asyncio.Semaphore(KNOCKS_AT_ONCE)
 
     async def once(number: int) -> bytes:
         path = UcidVendor("c").path(f"{number:043}") if number % 2 else PsrVendor("c").path(f"{number:043}.forged")
